@@ -1,0 +1,188 @@
+"""Fit device rates to measured blocks: one launch cost, and a compute and a memory rate per operator class.
+
+The simulator's formula is ``seconds = launch + flops / compute + bytes / memory``, linear in the unknowns
+``launch``, ``1 / compute``, ``1 / memory``, and none of them may be negative: non-negative least squares. Each row is
+divided by its measured time, so that a block of 1 ms counts as much as one of 200 ms (relative errors). Blocks of many
+layers are sums and fit in the same rows; they are what separates the launch cost per layer from a constant per call.
+
+Dense layers at batch 1 do two FLOP per four bytes of weights, always, so their two rates cannot be told apart: they
+take the compute rate of 1x1 convolutions (both are matrix products) and keep a memory rate of their own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy.optimize import nnls
+
+from calibration.keras import ARCHITECTURES, KerasLayer
+from calibration.measured import Block
+from simulator.foundation.errors import ProfileError
+
+_COMPUTE_FROM = {"linear": "pointwise"}
+_FREE = ("input", "reshape")  # as in the simulator: no launch, no work
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A block of layers and the time it took."""
+
+    model: str
+    layers: tuple[KerasLayer, ...]
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Rate:
+    """Rates of an operator class; None where the fit found no cost of that kind."""
+
+    compute: float | None
+    """[FLOP/s]."""
+    memory: float | None
+    """Bytes read, written and of weights [B/s]."""
+
+
+@dataclass(frozen=True)
+class Fit:
+    """A fitted device."""
+
+    launch: float
+    """Cost of each layer [s]."""
+    rates: dict[str, Rate]
+    """Operator class → rates. A class that is absent was not in the data and must not be used."""
+    samples: int
+    """Blocks fitted."""
+
+    def seconds(self, layers: Iterable[KerasLayer]) -> float:
+        """Predict the time of *layers* one after the other [s].
+
+        Raises:
+            ProfileError: for a class that the data did not hold.
+        """
+        return sum(self._layer(layer) for layer in layers)
+
+    def _layer(self, layer: KerasLayer) -> float:
+        if layer.operator in _FREE:
+            return 0.0
+        if layer.operator not in self.rates:
+            raise ProfileError(f'no rate for operator "{layer.operator}"; fitted: {", ".join(self.rates)}')
+        rate = self.rates[layer.operator]
+        compute = layer.flops / rate.compute if rate.compute else 0.0
+        return self.launch + compute + (layer.moved / rate.memory if rate.memory else 0.0)
+
+
+@dataclass(frozen=True)
+class Errors:
+    """How far predictions are from measurements, as fractions."""
+
+    blocks: int
+    mape: float
+    """Mean absolute error of the blocks."""
+    bias: float
+    """Mean signed error of the blocks; positive is too slow."""
+    total: float
+    """Signed error of the sum of all blocks: the end-to-end error of a model."""
+
+
+def samples_of(blocks: Iterable[Block]) -> list[Sample]:
+    """Give each measured block its layers; blocks of free layers alone are left out.
+
+    Raises:
+        ProfileError: if a model's architecture is not known here, or does not match the block's output.
+    """
+    known = {name: build() for name, build in ARCHITECTURES.items()}
+    samples = []
+    for block in blocks:
+        if block.model not in known:
+            raise ProfileError(f'the layers of "{block.model}" are not known here; known: {", ".join(known)}')
+        layers = known[block.model][block.first : block.last + 1]
+        if not layers or layers[-1].out_bytes != block.output_bytes:
+            raise ProfileError(f"{block.model} layers {block.first}-{block.last}: output is not {block.output_bytes} B")
+        if any(layer.operator not in _FREE for layer in layers):
+            samples.append(Sample(block.model, tuple(layers), block.seconds))
+    return samples
+
+
+def fit_rates(samples: Sequence[Sample]) -> Fit:
+    """Fit launch cost and rates to *samples*.
+
+    Raises:
+        ProfileError: if there is nothing to fit.
+    """
+    if not samples:
+        raise ProfileError("no blocks to fit")
+    operators = sorted({layer.operator for sample in samples for layer in sample.layers} - {*_FREE})
+    columns = [("launch", "")] + [(kind, name) for name in operators for kind in ("compute", "memory")]
+    index = {column: i for i, column in enumerate(columns)}
+    work = np.zeros((len(samples), len(columns)))
+    for row, sample in zip(work, samples, strict=True):
+        _add_work(row, sample.layers, index)
+    seconds = np.array([sample.seconds for sample in samples])
+    costs = _relative_nnls(work, seconds)
+
+    def rate(kind: str, name: str) -> float | None:
+        cost = costs[index[kind, name]]
+        return float(1.0 / cost) if cost > 0 else None
+
+    rates = {name: Rate(rate("compute", _COMPUTE_FROM.get(name, name)), rate("memory", name)) for name in operators}
+    return Fit(float(costs[0]), rates, len(samples))
+
+
+def _add_work(row: npt.NDArray[np.float64], layers: Iterable[KerasLayer], index: dict[tuple[str, str], int]) -> None:
+    """Add the layers' launches, FLOP and bytes to one row of the system."""
+    for layer in layers:
+        if layer.operator in _FREE:
+            continue
+        lender = _COMPUTE_FROM.get(layer.operator, layer.operator)
+        row[index["launch", ""]] += 1
+        row[index["compute", lender if ("compute", lender) in index else layer.operator]] += layer.flops
+        row[index["memory", layer.operator]] += layer.moved
+
+
+def _relative_nnls(work: npt.NDArray[np.float64], seconds: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Minimise the squared relative errors over costs of zero or more; columns are scaled to be alike."""
+    rows = work / seconds[:, None]
+    scale = np.where(rows.max(axis=0) > 0, rows.max(axis=0), 1.0)
+    solution, _ = nnls(rows / scale, np.ones(len(seconds)))
+    return np.asarray(solution / scale, dtype=np.float64)
+
+
+def errors(fit: Fit, samples: Sequence[Sample]) -> Errors:
+    """Return the errors of *fit* on *samples*."""
+    measured = np.array([sample.seconds for sample in samples])
+    predicted = np.array([fit.seconds(sample.layers) for sample in samples])
+    relative = predicted / measured - 1.0
+    total = float(predicted.sum() / measured.sum() - 1.0)
+    return Errors(len(samples), float(np.abs(relative).mean()), float(relative.mean()), total)
+
+
+def errors_by_operator(fit: Fit, samples: Sequence[Sample]) -> dict[str, Errors]:
+    """Return the errors per operator class, over the blocks that are a single layer (free ones aside)."""
+    groups: dict[str, list[Sample]] = {}
+    for sample in samples:
+        operators = [layer.operator for layer in sample.layers if layer.operator not in _FREE]
+        if len(operators) == 1:
+            groups.setdefault(operators[0], []).append(sample)
+    return {name: errors(fit, group) for name, group in sorted(groups.items())}
+
+
+def errors_by_model(fit: Fit, samples: Sequence[Sample]) -> dict[str, Errors]:
+    """Return the errors per model; ``total`` is then the end-to-end error."""
+    models = dict.fromkeys(sample.model for sample in samples)
+    return {name: errors(fit, [sample for sample in samples if sample.model == name]) for name in models}
+
+
+def as_yaml_rates(fit: Fit) -> dict[str, object]:
+    """Return ``launch`` and ``operators`` the way hardware files write them, to three digits."""
+    operators = {}
+    for name, rate in fit.rates.items():
+        entry = {}
+        if rate.compute is not None:
+            entry["compute"] = f"{rate.compute / 1e9:.3g} GFLOP/s"
+        if rate.memory is not None:
+            entry["memory"] = f"{rate.memory / 1e9:.3g} GB/s"
+        operators[name] = entry
+    return {"launch": f"{fit.launch * 1e3:.3g} ms", "operators": operators}

@@ -1,0 +1,5 @@
+"""``python -m simulator`` is ``offing``."""
+
+from simulator.cli import main
+
+main()

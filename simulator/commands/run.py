@@ -1,0 +1,141 @@
+"""``offing run``, ``offing validate`` and ``offing show``."""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+import yaml
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from simulator.commands.tables import summary_tables
+from simulator.foundation.errors import ResultsError, ScenarioError
+from simulator.results.frames import Results
+from simulator.results.timeline import write_timeline
+from simulator.run.simulation import Simulation
+from simulator.scenario.build import build
+from simulator.scenario.scenario import Scenario
+
+ScenarioArgument = Annotated[str, typer.Argument(help="A scenario file, or the name of a shipped one.")]
+SetOption = Annotated[
+    list[str] | None, typer.Option("--set", metavar="PATH=VALUE", help="Change a value: links.uplink.up='5 Mbit/s'.")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output, nothing else.")]
+
+
+def run_command(
+    scenario: ScenarioArgument,
+    seed: Annotated[int | None, typer.Option(min=0, help="Instead of the scenario's seed.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder to save the run in (must not exist).")] = None,
+    change: SetOption = None,
+    timeline: Annotated[Path | None, typer.Option(help="Write a timeline that ui.perfetto.dev opens.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace a saved run at --out.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Simulate a scenario and print what happened."""
+    changes = _changes(change)
+    if seed is not None:
+        changes["seed"] = seed
+    loaded = _load(scenario, changes)
+    if out is not None and not force and out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise ResultsError(f"{out} exists already; choose another --out, or --force to replace a saved run")
+    if timeline is not None and loaded.entry.record != "spans":
+        raise ResultsError('a timeline needs the pieces of work; set "record: spans" in the scenario')
+    simulation = Simulation(loaded)
+    results = _with_bar(simulation, loaded.entry.until)
+    if timeline is not None:
+        write_timeline(results, timeline)
+    if out is not None:
+        results.save(out, force=force)
+    _show(results, as_json)
+    if not as_json:
+        for what, where in (("saved in", out), ("timeline in", timeline)):
+            if where is not None:
+                Console(stderr=True).print(f"{what} {where}", highlight=False)
+
+
+def validate(scenario: ScenarioArgument, change: SetOption = None) -> None:
+    """Check a scenario without running it; every problem is shown at once."""
+    loaded = _load(scenario, _changes(change))
+    simulation = Simulation(loaded)
+    simulation.check()
+    parts = simulation.parts
+    typer.echo(
+        f"{loaded.document.name} is valid: {len(parts.nodes)} nodes, {len({c.link for c in parts.channels})} links, "
+        f"model {parts.model.name} with {len(parts.model)} layers and {len(parts.model.cuts())} cuts, "
+        f"technique {loaded.document.data['technique']['kind']}"
+    )
+
+
+def show(
+    folder: Annotated[Path, typer.Argument(help="A saved run.")],
+    as_json: JsonOption = False,
+) -> None:
+    """Print the tables of a saved run."""
+    _show(Results.load(folder), as_json)
+
+
+def _load(scenario: str, changes: dict[str, Any]) -> Scenario:
+    loaded = Scenario.load(scenario)
+    loaded = loaded.with_(changes) if changes else loaded
+    if not changes:
+        build(loaded)
+    return loaded
+
+
+def _changes(pairs: list[str] | None) -> dict[str, Any]:
+    changes: dict[str, Any] = {}
+    for pair in pairs or []:
+        path, equals, text = pair.partition("=")
+        if not equals or not path.strip():
+            raise ScenarioError(f"--set {pair}: write PATH=VALUE, e.g. --set links.uplink.up='5 Mbit/s'")
+        try:
+            changes[path.strip()] = yaml.safe_load(text)
+        except yaml.YAMLError:
+            raise ScenarioError(f"--set {pair}: the value is not valid YAML") from None
+    return changes
+
+
+def _with_bar(simulation: Simulation, until: float) -> Results:
+    """Run with a progress bar of simulated time on standard error."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        return simulation.run()
+    columns = (
+        TextColumn("simulating"),
+        BarColumn(),
+        TextColumn("{task.completed:.0f} of {task.total:.0f} s, {task.fields[done]:,} requests, "
+                   "{task.fields[rate]:,.0f} simulated s/s"),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )  # fmt: skip
+    with Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task("run", total=until, done=0, rate=0.0)
+
+        def advance(now: float, done: int) -> None:
+            elapsed = bar.tasks[0].elapsed or math.inf
+            bar.update(task, completed=min(now, until), done=done, rate=now / elapsed if elapsed else 0.0)
+
+        return simulation.run(advance)
+
+
+def _show(results: Results, as_json: bool) -> None:
+    summary = results.summary()
+    if as_json:
+        sys.stdout.write(json.dumps(_plain(summary), indent=1) + "\n")
+        return
+    console = Console()
+    for table in summary_tables(summary):
+        console.print(table)
+
+
+def _plain(value: Any) -> Any:
+    """Return *value* with numbers that JSON does not know as null."""
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    return None if isinstance(value, float) and not math.isfinite(value) else value

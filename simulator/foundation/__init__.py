@@ -1,0 +1,1 @@
+"""Floor 0: errors, units and random streams; everything else stands on these."""

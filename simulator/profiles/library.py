@@ -1,0 +1,264 @@
+"""The shelf of shipped and user-given data: model profiles, hardware, scenarios and traces, found by name.
+
+Shipped data stand in the checkout's ``scenarios/`` folder and in the wheel's ``simulator/shipped``; the profile
+files' schema is in ``docs/reference/profile_schema.md``.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from simulator.foundation.errors import ProfileError, did_you_mean
+from simulator.profiles.hardware import Hardware, read_hardware
+from simulator.profiles.model import Layer, LayerTimes, ModelProfile
+
+SCHEMA_VERSION = "1"
+
+
+def shipped() -> Path:
+    """Return the folder of shipped data: inside the wheel, else beside the package in a checkout."""
+    package = Path(__file__).resolve().parent.parent
+    inside = package / "shipped"
+    return inside if inside.is_dir() else package.parent / "scenarios"
+
+
+@dataclass
+class Library:
+    """Where models and hardware are looked up; pass your own to :func:`simulator.run` to add some in Python."""
+
+    folder: Path = field(default_factory=shipped)
+    models: list[ModelProfile] = field(default_factory=list)
+    """Profiles made in Python, found before the shipped ones."""
+    machines: list[Hardware] = field(default_factory=list)
+    """Hardware made in Python, found before the shipped ones."""
+
+    def hardware(self, name: str) -> Hardware:
+        """Return the machine called *name*.
+
+        Raises:
+            ProfileError: if there is none.
+        """
+        for machine in self.machines:
+            if machine.name == name:
+                return machine
+        path = self.folder / "hardware" / f"{name}.yaml"
+        if not path.is_file():
+            known = self.hardware_names()
+            raise ProfileError(f'no hardware named "{name}".{did_you_mean(name, known)} Known: {", ".join(known)}')
+        return read_hardware(path)
+
+    def hardware_names(self) -> list[str]:
+        """Return the names of all machines."""
+        files = (path.stem for path in (self.folder / "hardware").glob("*.yaml"))
+        return sorted({*files, *(machine.name for machine in self.machines)})
+
+    def model_names(self) -> list[str]:
+        """Return the names of all models."""
+        return sorted({profile.name for profile in self.models} | {key.model for key in self._files()})
+
+    def profiles(self) -> list[tuple[str, str, int, str]]:
+        """Return (model, input, batch, hardware) of every profile on the shelf."""
+        files = [(key.model, key.input, key.batch, key.hardware) for key in self._files()]
+        made = [
+            (profile.name, profile.resolution, profile.batch, hardware)
+            for profile in self.models
+            for hardware in profile.measured
+        ]
+        return sorted(made + files)
+
+    def model(self, name: str, resolution: str | None = None, batch: int = 1) -> ModelProfile:
+        """Return the profile of model *name* at an input size and batch, with its times on every machine measured.
+
+        Between measured batches every figure is piecewise linear (times then have grade ``transferred``).
+
+        Raises:
+            ProfileError: unknown model, several input sizes and none chosen, or a batch outside those measured.
+        """
+        found = [profile for profile in self.models if profile.name == name]
+        keys = [key for key in self._files() if key.model == name]
+        if not found and not keys:
+            known = self.model_names()
+            raise ProfileError(f'no model named "{name}".{did_you_mean(name, known)} Known: {", ".join(known)}')
+        sizes = sorted({profile.resolution for profile in found} | {key.input for key in keys})
+        if resolution is None and len(sizes) > 1:
+            raise ProfileError(f'model "{name}" was profiled at inputs {", ".join(sizes)}; say which: input: {sizes[0]}')
+        wanted = sizes[0] if resolution is None else resolution
+        found = [profile for profile in found if profile.resolution == wanted]
+        keys = [key for key in keys if key.input == wanted]
+        if not found and not keys:
+            raise ProfileError(f'model "{name}" was not profiled at input {wanted} (only at: {", ".join(sizes)})')
+        by_batch = {profile.batch: profile for profile in found}
+        for size in sorted({key.batch for key in keys} - set(by_batch)):
+            by_batch[size] = _merged([read_profile(key.path) for key in keys if key.batch == size])
+        return _at_batch(by_batch, batch)
+
+    def _files(self) -> list[_Key]:
+        return [
+            _Key.of(path)
+            for path in sorted((self.folder / "profiles").glob("*/*_b*.csv"))
+            if not path.name.endswith(".repeats.csv")
+        ]
+
+
+@dataclass(frozen=True)
+class _Key:
+    """What a profile's file name says."""
+
+    path: Path
+    hardware: str
+    model: str
+    input: str
+    batch: int
+
+    @classmethod
+    def of(cls, path: Path) -> _Key:
+        """Take ``hardware/model_input_bN.csv`` apart.
+
+        Raises:
+            ProfileError: if the name is not of that form.
+        """
+        try:
+            model, size, batch = path.stem.rsplit("_", 2)
+            return cls(path, path.parent.name, model, size, int(batch.removeprefix("b")))
+        except ValueError:
+            raise ProfileError(f"{path}: a profile is named MODEL_INPUT_bBATCH.csv, e.g. vgg16_224_b1.csv") from None
+
+
+def read_profile(path: Path) -> ModelProfile:
+    """Read one profile file (and its repeats and ``machine.json`` where they lie beside it).
+
+    Times are the CPU clock's medians, less the cost of reading the clock once per layer.
+
+    Raises:
+        ProfileError: if the file cannot be read, or a row is malformed; the message has its line.
+    """
+    key = _Key.of(path)
+    try:
+        with path.open(encoding="utf-8", newline="") as stream:
+            rows = list(csv.DictReader(stream))
+    except OSError as error:
+        raise ProfileError(f"{path}: cannot be read: {error}") from None
+    if not rows:
+        raise ProfileError(f"{path}: the profile is empty")
+    tick = _tick(path)
+    layers: list[Layer] = []
+    seconds: list[float] = []
+    source, source_bytes = "", 0.0
+    for line, row in enumerate(rows, start=2):
+        try:
+            if row["schema_version"] != SCHEMA_VERSION:
+                raise ValueError(f"schema_version {row['schema_version']!r}, this program reads {SCHEMA_VERSION}")
+            if row["op"] == "placeholder":
+                source, source_bytes = row["node"], float(row["out_bytes"])
+                continue
+            layers.append(_layer(row))
+            seconds.append(max(0.0, float(row["fwd_cpu_ns"]) - tick) * 1e-9)
+        except (KeyError, ValueError, TypeError) as error:
+            raise ProfileError(f"{path}:{line}: malformed row: {error}") from None
+    times = LayerTimes(key.hardware, tuple(seconds), _repeats(path, layers, tick), "measured", path.name)
+    return ModelProfile(key.model, source, source_bytes, tuple(layers), key.batch, key.input, {key.hardware: times})
+
+
+def _layer(row: Mapping[str, str]) -> Layer:
+    return Layer(
+        name=row["node"],
+        kind=row["kind"],
+        operator=row["operator"],
+        parents=tuple(row["parents"].split("|")) if row["parents"] else (),
+        flops=float(row["flops"]),
+        in_bytes=float(row["in_bytes"]),
+        out_bytes=float(row["out_bytes"]),
+        param_bytes=float(row["param_bytes"]),
+        alias=row["alias"] == "1",
+        cut_ok=row["cut_ok"] == "1",
+    )
+
+
+def machine_facts(path: Path) -> dict[str, Any]:
+    """Return the ``machine.json`` beside a profile (empty where there is none)."""
+    file = path.parent / "machine.json"
+    if not file.is_file():
+        return {}
+    try:
+        facts = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, json.JSONDecodeError) as error:
+        raise ProfileError(f"{file}: cannot be read: {error}") from None
+    return dict(facts)
+
+
+def _tick(path: Path) -> float:
+    return float(machine_facts(path).get("tick_overhead_ns", 0.0))
+
+
+def _repeats(path: Path, layers: Sequence[Layer], tick: float) -> tuple[tuple[float, ...], ...]:
+    file = path.with_name(path.stem + ".repeats.csv")
+    if not file.is_file():
+        return ()
+    with file.open(encoding="utf-8", newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    try:
+        return tuple(
+            tuple(max(0.0, float(row[layer.name]) - tick) * 1e-9 for layer in layers) for row in rows
+        )
+    except (KeyError, ValueError, TypeError) as error:
+        raise ProfileError(f"{file}: does not fit {path.name}: {error}") from None
+
+
+def _merged(profiles: Iterable[ModelProfile]) -> ModelProfile:
+    """Return one profile with the times of all machines; their graphs must be the same."""
+    first, *others = profiles
+    for other in others:
+        if other.layers != first.layers:
+            raise ProfileError(
+                f'the profiles of "{first.name}" on {", ".join(first.measured)} and {", ".join(other.measured)} '
+                "hold different graphs; take them again with one version of the model"
+            )
+        first = replace(first, measured={**first.measured, **other.measured})
+    return first
+
+
+def _at_batch(profiles: Mapping[int, ModelProfile], batch: int) -> ModelProfile:
+    if batch in profiles:
+        return profiles[batch]
+    sizes = sorted(profiles)
+    name = profiles[sizes[0]].name
+    if not sizes[0] < batch < sizes[-1]:
+        raise ProfileError(f'model "{name}" was profiled at batch {", ".join(map(str, sizes))}; {batch} is outside')
+    low = max(size for size in sizes if size < batch)
+    high = min(size for size in sizes if size > batch)
+    weight = (batch - low) / (high - low)
+    return _between(profiles[low], profiles[high], weight, batch)
+
+
+def _between(low: ModelProfile, high: ModelProfile, weight: float, batch: int) -> ModelProfile:
+    """Return the profile *weight* of the way from *low* to *high*."""
+
+    def mix(a: float, b: float) -> float:
+        return a + weight * (b - a)
+
+    layers = tuple(
+        replace(
+            a,
+            flops=mix(a.flops, b.flops),
+            in_bytes=mix(a.in_bytes, b.in_bytes),
+            out_bytes=mix(a.out_bytes, b.out_bytes),
+        )
+        for a, b in zip(low.layers, high.layers, strict=True)
+    )
+    measured = {}
+    for name in low.measured.keys() & high.measured.keys():
+        a, b = low.measured[name], high.measured[name]
+        measured[name] = LayerTimes(
+            name,
+            tuple(mix(x, y) for x, y in zip(a.seconds, b.seconds, strict=True)),
+            tuple(tuple(mix(x, y) for x, y in zip(*runs, strict=True)) for runs in zip(a.repeats, b.repeats)),
+            "transferred",
+            f"between batch {low.batch} and {high.batch}",
+        )
+    size = mix(low.input_bytes, high.input_bytes)
+    return replace(low, input_bytes=size, layers=layers, batch=batch, measured=measured)

@@ -1,0 +1,267 @@
+"""``Results``: what a run gives: tidy pandas frames, a summary, and a folder that can be read again.
+
+A folder holds one Parquet file per frame (no clock and no path inside, so the same run gives the same bytes), the
+resolved scenario, and ``provenance.json``. It is written under a temporary name and renamed, so that a killed run
+never leaves a half result that looks whole.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import pandas as pd
+
+from simulator.foundation.errors import ResultsError
+from simulator.results.record import TABLES, Columns
+
+IDENTITY = ("run_id", "scenario", "technique", "seed")
+"""Columns every frame begins with."""
+
+
+class Described(Protocol):
+    """What results need of a scenario."""
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+
+    def text(self) -> str:
+        """It as YAML."""
+
+    def hash(self) -> str:
+        """Its digest."""
+
+
+@dataclass(frozen=True)
+class Results:
+    """One run's frames and where they come from."""
+
+    columns: dict[str, Columns]
+    """Typed columns per table, as recorded."""
+    meta: dict[str, Any]
+    """run_id, scenario, technique, seed, knowledge, until_s, warmup_s, end_s."""
+    scenario_text: str
+    provenance: dict[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def of(
+        cls,
+        columns: dict[str, Columns],
+        scenario: Any,
+        technique: str,
+        knowledge: str,
+        end: float,
+        sources: dict[str, Any],
+    ) -> Results:
+        """Make the results of a run of *scenario* that ended at *end* [s]."""
+        entry = scenario.entry
+        digest = scenario.hash()
+        text = f"{digest} {technique} {entry.seed} {version('offing')}"
+        meta = {
+            "run_id": hashlib.sha256(text.encode()).hexdigest()[:12],
+            "scenario": scenario.name,
+            "technique": technique,
+            "seed": entry.seed,
+            "knowledge": knowledge,
+            "until_s": entry.until,
+            "warmup_s": entry.warmup,
+            "deadline_s": entry.workload.deadline,
+            "end_s": end,
+        }
+        return cls(columns, meta, scenario.text(), {**sources, "scenario_hash": digest})
+
+    def frame(self, name: str) -> pd.DataFrame:
+        """Return the frame *name*, its rows in order of time.
+
+        Raises:
+            ResultsError: if this run did not record it.
+        """
+        if name not in self.columns:
+            hint = ' (record: spans in the scenario switches it on)' if name in TABLES else ""
+            raise ResultsError(f'this run has no frame "{name}"{hint}; it has: {", ".join(self.columns)}')
+        columns = self.columns[name]
+        frame = pd.DataFrame(
+            {key: _as_text(values) if values.dtype == object else values for key, values in columns.items()}, copy=False
+        )
+        if name == "requests" and len(frame):
+            order = np.lexsort((columns["request"], columns["source"].astype(str), columns["arrival_s"]))
+            frame = frame.iloc[order].reset_index(drop=True)
+        for position, key in enumerate(IDENTITY):
+            value = self.meta[key]
+            if isinstance(value, str):
+                frame.insert(position, key, pd.Series([value] * len(frame), dtype="str", index=frame.index))
+            else:
+                frame.insert(position, key, np.full(len(frame), value, dtype=np.int64))
+        return frame
+
+    @cached_property
+    def requests(self) -> pd.DataFrame:
+        """One row per request."""
+        return self.frame("requests")
+
+    @cached_property
+    def spans(self) -> pd.DataFrame:
+        """One row per piece of work on a resource."""
+        return self.frame("spans")
+
+    @cached_property
+    def decisions(self) -> pd.DataFrame:
+        """One row per decision of the technique."""
+        return self.frame("decisions")
+
+    @cached_property
+    def failures(self) -> pd.DataFrame:
+        """One row per node or link that went down."""
+        return self.frame("failures")
+
+    @cached_property
+    def nodes(self) -> pd.DataFrame:
+        """One row per node."""
+        return self.frame("nodes")
+
+    @cached_property
+    def links(self) -> pd.DataFrame:
+        """One row per direction of a link."""
+        return self.frame("links")
+
+    # -- files ---------------------------------------------------------------------------------------------------
+
+    def save(self, folder: str | Path, *, force: bool = False) -> Path:
+        """Write everything to *folder*, all or nothing.
+
+        Raises:
+            ResultsError: if the folder exists and holds anything (unless *force* and it is a saved run), or cannot
+                be written.
+        """
+        target = Path(folder)
+        if target.exists() and (not target.is_dir() or any(target.iterdir())):
+            if not (force and (target / "provenance.json").is_file()):
+                raise ResultsError(f"{folder} exists already; choose another --out, or --force to replace a saved run")
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            draft = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent))
+        except OSError as error:
+            raise ResultsError(f"{folder}: cannot be written: {error.strerror}") from None
+        try:
+            for name in self.columns:
+                self.frame(name).to_parquet(draft / f"{name}.parquet", index=False)
+            (draft / "scenario.yaml").write_text(self.scenario_text, encoding="utf-8")
+            (draft / "meta.json").write_text(json.dumps(self.meta, indent=1) + "\n", encoding="utf-8")
+            (draft / "provenance.json").write_text(json.dumps(self.provenance, indent=1) + "\n", encoding="utf-8")
+            draft.chmod(0o755)
+            if target.exists():
+                shutil.rmtree(target)
+            os.replace(draft, target)
+        except OSError as error:
+            raise ResultsError(f"{folder}: cannot be written: {error.strerror}") from None
+        finally:
+            shutil.rmtree(draft, ignore_errors=True)
+        return target
+
+    @classmethod
+    def load(cls, folder: str | Path) -> Results:
+        """Read a saved run.
+
+        Raises:
+            ResultsError: if the folder is not one.
+        """
+        path = Path(folder)
+        try:
+            meta = json.loads((path / "meta.json").read_text(encoding="utf-8"))
+            provenance = json.loads((path / "provenance.json").read_text(encoding="utf-8"))
+            text = (path / "scenario.yaml").read_text(encoding="utf-8")
+            columns: dict[str, Columns] = {}
+            for name in TABLES:
+                file = path / f"{name}.parquet"
+                if file.is_file():
+                    frame = pd.read_parquet(file).drop(columns=list(IDENTITY))
+                    columns[name] = {str(key): frame[key].to_numpy() for key in frame}
+        except (OSError, ValueError, KeyError) as error:
+            raise ResultsError(f"{folder} is not a saved run (made with --out): {error}") from None
+        return cls(columns, meta, text, provenance)
+
+    # -- summary -------------------------------------------------------------------------------------------------
+
+    def summary(self) -> dict[str, Any]:
+        """Return the figures of the run as plain numbers; requests that arrived in the warm-up are left out."""
+        columns = self.columns["requests"]
+        kept = columns["arrival_s"] >= self.meta["warmup_s"]
+        outcome = columns["outcome"][kept]
+        answered = np.isfinite(columns["finish_s"][kept])
+        latency = columns["latency_s"][kept][answered]
+        span = max(self.meta["until_s"] - self.meta["warmup_s"], 1e-300)
+        in_time = answered & np.isin(outcome.astype(str), ["done", "degraded"])
+        names, counts = np.unique(outcome.astype(str), return_counts=True)
+        finish = columns["finish_s"][kept]
+        parts = ("queue", "compute", "transfer", "delay", "software", "recovery", "hold")
+        mean_parts = {p: _mean(columns[f"{p}_s"][kept][answered]) for p in parts}
+        splits, uses = np.unique(columns["placement"][kept].astype(str), return_counts=True)
+        nodes = self.columns["nodes"]
+        return {
+            **{key: self.meta[key] for key in ("run_id", "scenario", "technique", "seed", "knowledge")},
+            "grade": _weakest(nodes["grade"]),
+            "requests": int(kept.sum()),
+            "outcomes": dict(zip(names.tolist(), counts.tolist(), strict=True)),
+            "latency_mean_s": _mean(latency),
+            "latency_p50_s": _quantile(latency, 0.50),
+            "latency_p95_s": _quantile(latency, 0.95),
+            "latency_p99_s": _quantile(latency, 0.99),
+            "throughput_per_s": float((finish <= self.meta["until_s"]).sum() / span),
+            "goodput_per_s": float((in_time & (finish <= self.meta["until_s"])).sum() / span),
+            "deadline_s": self.meta["deadline_s"],
+            "energy_j": float(nodes["energy_j"].sum()),
+            "request_device_energy_j": _mean(columns["device_energy_j"][kept][answered]),
+            "latency_parts_s": mean_parts,
+            "placements": dict(sorted(zip(splits.tolist(), uses.tolist(), strict=True), key=lambda kv: -kv[1])),
+            "node_energy_j": dict(zip(nodes["node"].tolist(), nodes["energy_j"].tolist(), strict=True)),
+            "node_utilisation": dict(zip(nodes["node"].tolist(), nodes["utilisation"].tolist(), strict=True)),
+        }
+
+
+def _as_text(values: np.ndarray[Any, Any]) -> pd.Series[Any]:
+    return pd.Series(values, dtype="str")
+
+
+def _mean(values: np.ndarray[Any, Any]) -> float:
+    return float(values.mean()) if len(values) else math.nan
+
+
+def _quantile(values: np.ndarray[Any, Any], q: float) -> float:
+    return float(np.quantile(values, q)) if len(values) else math.nan
+
+
+def _weakest(grades: np.ndarray[Any, Any]) -> str:
+    order = ("measured", "transferred", "published", "guessed")
+    return max((str(grade) for grade in grades), key=order.index, default="measured")
+
+
+def provenance(parts: Any) -> Mapping[str, Any]:
+    """Return where the numbers of a run come from: version, profiles and their grades, hardware."""
+    return {
+        "offing": version("offing"),
+        "model": {"name": parts.model.name, "input": parts.model.resolution, "batch": parts.model.batch},
+        "times": {
+            name: {"grade": times.grade, "source": times.source, "sha256": _digest(times.seconds)}
+            for name, times in parts.times.items()
+        },
+        "hardware": {
+            name: {key: {"value": f.value, "grade": f.grade, "source": f.source} for key, f in machine.facts().items()}
+            for name, machine in parts.machines.items()
+        },
+    }
+
+
+def _digest(seconds: tuple[float, ...]) -> str:
+    return hashlib.sha256(json.dumps(seconds).encode()).hexdigest()[:16]

@@ -1,0 +1,1 @@
+"""Floor 8: one run, from a scenario to results."""

@@ -1,0 +1,152 @@
+"""``Simulation``: one run, alive. A pure function of (scenario, seed, version).
+
+The placement of every source is checked before the clock starts, so that what cannot work is an error in a scenario
+and not a surprise in the middle of a run.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+
+from simulator.foundation.errors import OffingError, ScenarioError
+from simulator.foundation.randomness import Streams
+from simulator.profiles.hardware import worst
+from simulator.profiles.library import Library
+from simulator.results.frames import Results, provenance
+from simulator.results.record import LinkRow, NodeRow, Recorder
+from simulator.scenario.build import build
+from simulator.scenario.scenario import Scenario
+from simulator.techniques.registry import name_of
+from simulator.techniques.technique import Technique
+from simulator.workloads.dynamics import outage_story
+from simulator.workloads.inference import Service
+from simulator.world.view import View
+
+Progress = Callable[[float, int], None]
+"""Called now and then with the simulated time [s] and the requests finished."""
+
+SLICES = 200  # progress calls a run
+
+
+class Simulation:
+    """A scenario made live; :meth:`run` it once."""
+
+    def __init__(self, scenario: Scenario, seed: int | None = None) -> None:
+        """Build the world.
+
+        Args:
+            scenario: what to simulate.
+            seed: instead of the scenario's.
+
+        Raises:
+            ScenarioError: with every problem found.
+        """
+        if seed is not None:
+            scenario = scenario.with_({"seed": seed}) if scenario.entry.seed != seed else scenario
+        self.scenario = scenario
+        entry = scenario.entry
+        self.streams = Streams(entry.seed)
+        self.parts = build(scenario)
+        detailed = entry.record == "spans"
+        self.recorder = Recorder(spans=detailed, decisions=detailed)
+        self.cluster = self.parts.cluster(self.streams, self.recorder)
+        believed = self.parts.believed(self.streams)
+        deadline = entry.workload.deadline or math.inf
+        self.services: list[Service] = []
+        for source in self.parts.sources:
+            technique = scenario.technique.start(self.streams["technique", source])
+            view = View(self.cluster, source, believed)
+            self.services.append(Service(self.cluster, view, technique, deadline, self.streams))
+
+    def run(self, progress: Progress | None = None) -> Results:
+        """Run to the end and return what happened."""
+        entry, env = self.scenario.entry, self.cluster.env
+        self.check()
+        for outage in self.parts.outages:
+            env.start(outage_story(outage, self.cluster))
+        for service in self.services:
+            for story in service.stories(self.parts.arrivals, entry.until, self.streams):
+                env.start(story)
+        if progress is None:
+            env.run(until=entry.until)
+        else:
+            for piece in range(1, SLICES + 1):
+                env.run(until=entry.until * piece / SLICES)
+                progress(env.now, len(self.recorder.requests))
+        if entry.drain:
+            env.run()
+        for service in self.services:
+            service.abandon()
+        self._final_rows()
+        if progress is not None:
+            progress(env.now, len(self.recorder.requests))
+        name = name_of(self.scenario.technique)
+        return Results.of(
+            self.recorder.columns(), self.scenario, name, str(self.parts.knowledge), env.now, provenance(self.parts)
+        )
+
+    def check(self) -> None:
+        """Ask every source's first decision now, so that one that cannot work is an error of the scenario.
+
+        Raises:
+            ScenarioError: with what is wrong with the placements.
+        """
+        problems: dict[str, None] = {}
+        for service in self.services:
+            if service.technique.asks == "view" and self.cluster.nodes[service.source].up:
+                try:
+                    service.place()
+                except ScenarioError:
+                    raise
+                except OffingError as error:
+                    problems[f"{self.scenario.where('technique')}: {error}"] = None
+        if problems:
+            raise ScenarioError(*list(problems)[:5])
+
+    def _final_rows(self) -> None:
+        env = self.cluster.env
+        now = env.now
+        for name, node in self.cluster.nodes.items():
+            busy = node.station.busy()
+            possible = now * node.facts.slots
+            self.recorder.nodes.add(
+                NodeRow(
+                    name, node.facts.hardware.name, busy, node.down(), busy / possible if possible else 0.0,
+                    node.joules(), node.memory.peak, worst({self.parts.times[node.facts.hardware.name].grade}),
+                )
+            )  # fmt: skip
+        carried = self.cluster.network.carried()
+        for wire in self.cluster.network.wires.values():
+            c = wire.channel
+            handed, delivered = carried[c.name]
+            self.recorder.links.add(
+                LinkRow(c.name, c.sender, c.receiver, handed, delivered, c.bandwidth.integral(now))
+            )
+
+
+def run(
+    scenario: str | Path | Scenario,
+    technique: Technique | None = None,
+    seed: int | None = None,
+    library: Library | None = None,
+    progress: Progress | None = None,
+) -> Results:
+    """Simulate *scenario* and return the results.
+
+    Args:
+        scenario: a file, the name of a shipped one (``quick/split_inference``), or a ``Scenario``.
+        technique: instead of the scenario's, registered or not.
+        seed: instead of the scenario's.
+        library: where models and hardware are found, instead of the shipped ones.
+        progress: called now and then with the simulated time [s] and the requests finished.
+
+    Raises:
+        ScenarioError: with every problem found.
+    """
+    if not isinstance(scenario, Scenario):
+        scenario = Scenario.load(scenario, library)
+    if technique is not None:
+        scenario = scenario.with_technique(technique)
+    return Simulation(scenario, seed).run(progress)

@@ -1,0 +1,282 @@
+"""From a scenario to live objects: groups unfolded, names resolved, everything that cannot work refused.
+
+All findings are collected and raised together, each with the line it stands on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from simulator.foundation.errors import OffingError, ScenarioError, did_you_mean
+from simulator.foundation.randomness import Streams
+from simulator.physics.engine import Environment
+from simulator.physics.network import FRAME, SEGMENT, Channel, Network
+from simulator.physics.node import Node, NodeFacts, capacity_left
+from simulator.profiles.hardware import Hardware, Software
+from simulator.profiles.model import LayerTimes, ModelProfile
+from simulator.profiles.trace import Trace
+from simulator.results.record import Recorder
+from simulator.scenario.scenario import Scenario
+from simulator.scenario.schema import Capacity, ClosedEntry, LinkEntry, PeriodicEntry, PoissonEntry, find_file
+from simulator.traces.reader import read_instants
+from simulator.workloads.arrivals import Arrivals, ClosedLoop, Periodic, Poisson, Replay
+from simulator.workloads.dynamics import Outage
+from simulator.world.cluster import Cluster
+from simulator.world.sensing import Knowledge
+from simulator.world.timing import Timing
+
+T = TypeVar("T")
+
+
+@dataclass
+class Parts:
+    """A scenario taken apart and resolved: plain facts, nothing alive yet."""
+
+    scenario: Scenario
+    model: ModelProfile
+    machines: dict[str, Hardware]
+    times: dict[str, LayerTimes]
+    nodes: dict[str, NodeFacts]
+    channels: list[Channel]
+    sources: list[str]
+    arrivals: Arrivals
+    knowledge: Knowledge
+    outages: list[Outage]
+    groups: dict[str, list[str]] = field(default_factory=dict)
+
+    def cluster(self, streams: Streams, recorder: Recorder) -> Cluster:
+        """Make the parts live on a new clock."""
+        env = Environment()
+        nodes = {name: Node(env, facts) for name, facts in self.nodes.items()}
+        variability = self.scenario.entry.variability
+        timings = {name: Timing(times, variability) for name, times in self.times.items()}
+        network = Network(env, self.channels, [name for name, facts in self.nodes.items() if facts.kind == "server"])
+        cluster = Cluster(env, nodes, network, self.model, timings, self.knowledge, recorder)
+        size = self.scenario.entry.workload.input_bytes
+        if size is not None:
+            cluster.cut_bytes[0] = size
+        return cluster
+
+    def believed(self, streams: Streams) -> dict[str, list[float]]:
+        """Return the layer times techniques believe in, as prefix sums by node [s]."""
+        error = self.knowledge.profile_error
+        prefixes = {}
+        for hardware, times in self.times.items():
+            seconds = times.seconds
+            if error:
+                factors = streams["knowledge", hardware].normal(1.0, error, len(seconds)).clip(min=0.05)
+                times = LayerTimes(hardware, tuple(s * f for s, f in zip(seconds, factors.tolist(), strict=True)))
+            prefixes[hardware] = times.prefix()
+        return {name: prefixes[facts.hardware.name] for name, facts in self.nodes.items()}
+
+
+class _Builder:
+    """Collects problems while it resolves one scenario."""
+
+    def __init__(self, scenario: Scenario) -> None:
+        self.scenario = scenario
+        self.entry = scenario.entry
+        self.problems: list[str] = []
+        self.streams = Streams(scenario.entry.seed)
+        self.groups: dict[str, list[str]] = {}
+        self.machines: dict[str, Hardware] = {}
+        self.nodes: dict[str, NodeFacts] = {}
+
+    def attempt(self, place: tuple[str | int, ...], make: Callable[[], T]) -> T | None:
+        """Return what *make* makes; an error becomes a problem at *place*."""
+        try:
+            return make()
+        except OffingError as error:
+            self.problem(place, str(error))
+            return None
+
+    def problem(self, place: tuple[str | int, ...], text: str) -> None:
+        self.problems.append(f"{self.scenario.where(*place)}: {text}")
+
+    def build(self) -> Parts:
+        entry, library = self.entry, self.scenario.library
+        model = self.attempt(
+            ("model",), lambda: library.model(entry.model.name, entry.model.input, entry.workload.batch)
+        )
+        for name in entry.nodes:
+            self.unfold_node(name)
+        channels = [channel for name in entry.links for channel in self.link(name)]
+        times = self.times(model) if model is not None else {}
+        sources = self.sources()
+        arrivals = self.arrivals()
+        outages = self.outages()
+        if self.problems or model is None or arrivals is None:
+            raise ScenarioError(*self.problems)
+        knowledge = self.knowledge()
+        return Parts(
+            self.scenario, model, self.machines, times, self.nodes, channels, sources, arrivals, knowledge, outages,
+            self.groups,
+        )  # fmt: skip
+
+    # -- nodes ---------------------------------------------------------------------------------------------------
+
+    def unfold_node(self, name: str) -> None:
+        entry = self.entry.nodes[name]
+        place = ("nodes", name)
+        machine = self.machines.get(entry.hardware) or self.attempt(
+            (*place, "hardware"), lambda: self.scenario.library.hardware(entry.hardware)
+        )
+        members = [name] if entry.count is None else [f"{name}-{i}" for i in range(entry.count)]
+        self.groups[name] = members
+        if machine is None:
+            return
+        self.machines[entry.hardware] = machine
+        left = capacity_left(entry.load.trace, entry.competitors)
+        for member in members:
+            if member in self.nodes or (member in self.entry.nodes and member != name):
+                self.problem(place, f'its member "{member}" has the name of another node; rename one of them')
+                continue
+            if entry.load.random_offset:
+                left = capacity_left(self.trace(entry.load, "load", member), entry.competitors)
+            self.nodes[member] = NodeFacts(
+                member, entry.kind, machine, machine.memory.value if entry.memory is None else entry.memory,
+                entry.slots, entry.concurrency, entry.slowdown or 1.0, left,
+                entry.competitors,
+            )  # fmt: skip
+
+    def trace(self, capacity: Capacity, *name: str) -> Trace:
+        if not capacity.random_offset:
+            return capacity.trace
+        return capacity.trace.shifted(self.streams["offset", *name].random() * capacity.trace.duration)
+
+    def times(self, model: ModelProfile) -> dict[str, LayerTimes]:
+        times = {}
+        for name, entry in self.entry.nodes.items():
+            machine = self.machines.get(entry.hardware)
+            if machine is not None and machine.name not in times:
+                found = self.attempt(("nodes", name, "hardware"), lambda machine=machine: model.times_on(machine))  # type: ignore[misc]
+                if found is not None:
+                    times[machine.name] = found
+        return times
+
+    # -- links ---------------------------------------------------------------------------------------------------
+
+    def link(self, name: str) -> list[Channel]:
+        link = self.entry.links[name]
+        place = ("links", name)
+        ends = []
+        for index, end in enumerate(link.between):
+            if end not in self.groups and end not in self.nodes:
+                known = [*self.entry.nodes, *self.nodes]
+                self.problem((*place, "between", index), f'no node named "{end}".{did_you_mean(end, known)}')
+                return []
+            ends.append(self.groups.get(end, [end]))
+        if link.between[0] == link.between[1]:
+            self.problem((*place, "between"), f'both ends are "{link.between[0]}"; a link joins two nodes')
+            return []
+        if len(ends[0]) > 1 and len(ends[1]) > 1:
+            self.problem((*place, "between"), "both ends are groups; give each member of one its own link")
+            return []
+        pairs = [(a, b) for a in ends[0] for b in ends[1] if a in self.nodes and b in self.nodes]
+        if link.shared and len(pairs) == 1:
+            self.problem((*place, "shared"), "neither end is a group, so there is nobody to share it with")
+        return [channel for a, b in pairs for channel in self.channels(name, link, a, b, len(pairs) > 1)]
+
+    def channels(self, name: str, link: LinkEntry, a: str, b: str, group: bool) -> list[Channel]:
+        member = (b if len(self.groups.get(link.between[1], [b])) > 1 else a) if group else ""
+        called = f"{name}[{member}]" if group and not link.shared else name
+        framing = link.framing or (1.0 if link.connection == "none" else FRAME / SEGMENT)
+        made = []
+        for direction, sender, receiver in (("up", a, b), ("down", b, a)):
+            capacity = link.bandwidth or (link.up if direction == "up" else link.down)
+            assert capacity is not None  # the schema has seen to it  # noqa: S101
+            station = ""
+            if link.sharing == "airtime":
+                station = f"medium {link.medium or name}"
+            elif link.shared or link.duplex == "half":
+                station = (name if link.shared else called) + ("" if link.duplex == "half" else f".{direction}")
+            own = Software(link.software.message, link.software.byte) if link.software is not None else None
+            made.append(
+                Channel(
+                    name=f"{called}.{direction}" + (f"[{member}]" if group and link.shared else ""),
+                    link=called,
+                    sender=sender,
+                    receiver=receiver,
+                    bandwidth=self.trace(capacity, "bandwidth", called, direction),
+                    delay=link.delay,
+                    framing=framing,
+                    burst=link.burst,
+                    connection=link.connection,
+                    sharing=link.sharing,
+                    station=station,
+                    send=own or self.nodes[sender].hardware.software,
+                    receive=own or self.nodes[receiver].hardware.software,
+                )
+            )
+        return made
+
+    # -- workload and the rest -----------------------------------------------------------------------------------
+
+    def sources(self) -> list[str]:
+        found: list[str] = []
+        for index, name in enumerate(self.entry.workload.sources):
+            place = ("workload", "sources", index)
+            members = self.groups.get(name, [name] if name in self.nodes else [])
+            if not members:
+                self.problem(place, f'no node named "{name}".{did_you_mean(name, [*self.groups, *self.nodes])}')
+            for member in members:
+                if member in found:
+                    self.problem(place, f'"{member}" is a source twice')
+                elif member in self.nodes:
+                    found.append(member)
+        return found
+
+    def arrivals(self) -> Arrivals | None:
+        entry = self.entry.workload.arrivals
+        if isinstance(entry, PoissonEntry):
+            return Poisson(entry.rate)
+        if isinstance(entry, PeriodicEntry):
+            return Periodic(entry.every, entry.phase)
+        if isinstance(entry, ClosedEntry):
+            return ClosedLoop(entry.users, entry.think, entry.spread)
+        path = find_file(entry.trace, self.scenario.document.folder, self.scenario.library.folder, "traces")
+        place = ("workload", "arrivals", "trace")
+        instants = self.attempt(place, lambda: read_instants(path, entry.format))
+        return Replay(instants) if instants is not None else None
+
+    def knowledge(self) -> Knowledge:
+        entry = self.entry.knowledge
+        method: Any = entry.bandwidth if isinstance(entry.bandwidth, str) else "ewma"
+        weight = 1.0 if isinstance(entry.bandwidth, str) else entry.bandwidth.ewma
+        error = 0.0 if isinstance(entry.profile, str) else entry.profile.error
+        return Knowledge(method, weight, entry.load, error)
+
+    def outages(self) -> list[Outage]:
+        found = []
+        links = {}
+        for name in self.entry.links:
+            for channel in self.link(name) if not self.problems else []:
+                links[channel.link] = None
+        for index, entry in enumerate(self.entry.dynamics):
+            kind = "node" if entry.node is not None else "link"
+            name = entry.node if entry.node is not None else str(entry.link)
+            known = list(self.nodes) if kind == "node" else list(links)
+            if name not in known and not self.problems:
+                hint = did_you_mean(name, known)
+                self.problem(("dynamics", index, kind), f'no {kind} named "{name}".{hint} Known: {", ".join(known[:20])}')
+                continue
+            length = entry.repair_after
+            found.append(Outage(name, entry.at.time) if length is None else Outage(name, entry.at.time, length))
+        for name in {outage.name for outage in found}:
+            times = sorted((o.start, o.start + o.length) for o in found if o.name == name)
+            if any(end > start for (_, end), (start, _) in zip(times, times[1:], strict=False)):
+                self.problem(("dynamics",), f'two failures of "{name}" overlap')
+        return found
+
+
+def build(scenario: Scenario) -> Parts:
+    """Resolve *scenario*.
+
+    Raises:
+        ScenarioError: with every problem found.
+    """
+    return _Builder(scenario).build()
+
+

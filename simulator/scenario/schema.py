@@ -1,0 +1,329 @@
+"""The schema of a scenario file: pydantic at the border, every problem at once, each with its line.
+
+What a field means stands in its docstring, from which ``offing schema`` makes the JSON Schema editors complete from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, WithJsonSchema, model_validator
+
+from simulator.foundation.errors import OffingError, UnitError, did_you_mean
+from simulator.foundation.units import (
+    BANDWIDTH,
+    DURATION,
+    SHARE,
+    Bytes,
+    BytesPerSecond,
+    Period,
+    PerSecond,
+    Seconds,
+    SecondsPerByte,
+)
+from simulator.profiles.trace import Trace
+from simulator.traces.reader import FORMATS, Request, read_trace
+
+
+class _Entry(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True, use_attribute_docstrings=True)
+
+
+@dataclass(frozen=True)
+class Capacity:
+    """A trace, and whether each entity that has it starts at an own random place in it."""
+
+    trace: Trace
+    random_offset: bool = False
+
+
+class _TraceEntry(_Entry):
+    """A recording: ``{trace: FILE, ...}``."""
+
+    trace: str
+    """File, relative to the scenario's, or a name among the shipped traces."""
+    format: str | None = None
+    unit: str | None = None
+    scale: float = Field(default=1.0, gt=0, allow_inf_nan=False)
+    """Factor on every value."""
+    offset: Literal["random"] | Seconds = 0.0
+    """Where to start in a wrapping trace; ``random``: each entity elsewhere, from the seed."""
+    end: Literal["wrap", "hold", "zero"] | None = None
+
+
+def _capacity(kind: Literal["bandwidth", "cpu"]) -> Any:
+    dimension = BANDWIDTH if kind == "bandwidth" else SHARE
+
+    def read(value: object, info: ValidationInfo) -> Capacity:
+        if isinstance(value, Capacity):
+            return value
+        if isinstance(value, Trace):
+            return Capacity(value)
+        if isinstance(value, Mapping):
+            return _read_capacity(value, kind, info)
+        if kind == "cpu" and isinstance(value, (int, float)) and not isinstance(value, bool):
+            value = str(value)  # a share needs no unit
+        try:
+            number = dimension.parse(value)
+        except UnitError as error:
+            raise ValueError(f"{error}, or a recording: {{trace: FILE}}") from None
+        if kind == "cpu" and number > 1:
+            raise ValueError(f"{value} is out of range: a load is a share between 0 and 100 %")
+        return Capacity(Trace.of(number))
+
+    example = {"type": "string", "examples": [dimension.example]}
+    recording = {"type": "object", "required": ["trace"], "properties": {"trace": {"type": "string"}}}
+    return BeforeValidator(read), WithJsonSchema({"anyOf": [example, recording]})
+
+
+def _read_capacity(value: Mapping[Any, Any], kind: Literal["bandwidth", "cpu"], info: ValidationInfo) -> Capacity:
+    context = info.context or {}
+    entry = _TraceEntry.model_validate(dict(value), context=context)
+    try:
+        path = find_file(entry.trace, context.get("folder", Path()), context.get("shelf"), "traces")
+        trace = read_trace(path, Request(kind, entry.format, entry.unit, entry.end))
+        if entry.scale != 1.0:
+            trace = trace.scaled(entry.scale)
+        if entry.offset == "random":
+            trace.shifted(0.0)  # refuses here what could not start anywhere else
+            return Capacity(trace, random_offset=True)
+        return Capacity(trace.shifted(entry.offset) if entry.offset else trace)
+    except OffingError as error:
+        raise ValueError(str(error)) from None
+
+
+def find_file(name: str, folder: Path, shelf: Path | None, kind: str) -> Path:
+    """Return the file *name* beside the scenario, else among the shipped *kind* (traces, ...)."""
+    beside = folder / name
+    if beside.is_file() or shelf is None:
+        return beside
+    return next((path for path in (shelf / kind / name, shelf / name) if path.is_file()), beside)
+
+
+BandwidthField = Annotated[Capacity, *_capacity("bandwidth")]
+LoadField = Annotated[Capacity, *_capacity("cpu")]
+
+
+class ModelEntry(_Entry):
+    """Which model profile: ``vgg16``, or ``{name: vgg16, input: 224}``."""
+
+    name: str
+    input: str | None = None
+    """Input size as in the profile's name; needed where the model was profiled at several."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short(cls, value: object) -> object:
+        if isinstance(value, str):
+            return {"name": value}
+        if isinstance(value, dict) and isinstance(value.get("input"), int):
+            return {**value, "input": str(value["input"])}
+        return value
+
+
+class NodeEntry(_Entry):
+    """A device or a server, or a group of equal ones."""
+
+    kind: Literal["device", "server"]
+    hardware: str
+    """Name of a machine; ``offing hardware`` lists them."""
+    count: int | None = Field(default=None, ge=1, le=1_000_000)
+    """A group: ``pi`` with ``count: 4`` becomes pi-0 ... pi-3."""
+    memory: Bytes | None = None
+    """Memory for the model, instead of the machine's."""
+    slots: int = Field(default=1, ge=1, le=100_000)
+    """Requests served at once: in parallel at full speed (``slots``), before they slow each other (``shared``), or
+    each on its own part of the machine (``partitioned``)."""
+    concurrency: Literal["slots", "shared", "partitioned"] = "slots"
+    slowdown: float | None = Field(default=None, ge=1, allow_inf_nan=False)
+    """``partitioned``: how many times longer a request takes on its part than on the whole machine (measured)."""
+    load: LoadField = Capacity(Trace.of(0.0))
+    """Background load: share of time that other processes want each core; a value or a recording."""
+    competitors: int = Field(default=1, ge=1, le=1000)
+    """Competing processes per core behind ``load``."""
+
+    @model_validator(mode="after")
+    def _partitioned(self) -> NodeEntry:
+        if (self.concurrency == "partitioned") != (self.slowdown is not None):
+            raise ValueError(
+                "slowdown goes with concurrency: partitioned, and only with it: how many times longer a request takes "
+                "on its part than on the whole machine, e.g. slowdown: 3.2"
+            )
+        return self
+
+
+class SoftwareEntry(_Entry):
+    """What a message costs at one end, instead of what the hardware says."""
+
+    message: Seconds = 0.0
+    byte: SecondsPerByte = 0.0
+
+
+class LinkEntry(_Entry):
+    """A link; ``up`` is from the first of ``between`` to the second."""
+
+    between: tuple[str, str]
+    bandwidth: BandwidthField | None = None
+    """Capacity of both directions."""
+    up: BandwidthField | None = None
+    down: BandwidthField | None = None
+    delay: Seconds
+    """Propagation, one way."""
+    duplex: Literal["full", "half"] = "full"
+    """``half``: the two directions take turns."""
+    sharing: Literal["fifo", "max-min", "airtime"] = "fifo"
+    """What transfers do that meet: queue, share fairly, or get equal turns on one radio medium."""
+    shared: bool = False
+    """One link for a whole group, instead of one for each member."""
+    medium: str | None = None
+    """``airtime``: name of the radio medium; links of one medium share it (default: the link's own name)."""
+    burst: Bytes = 0.0
+    """Credit of the token bucket that shapes the link."""
+    framing: float | None = Field(default=None, ge=1, le=10, allow_inf_nan=False)
+    """Bytes on the wire per byte sent (default 1500/1448, TCP over Ethernet; 1 with ``connection: none``)."""
+    connection: Literal["none", "persistent", "slow-start"] = "persistent"
+    """``slow-start``: each message opens a connection with a window of 10 segments, doubling per round trip."""
+    software: SoftwareEntry | None = None
+    """Cost of a message at each end (default: what the hardware there says)."""
+
+    @model_validator(mode="after")
+    def _whole(self) -> LinkEntry:
+        both = self.bandwidth is not None
+        if both == (self.up is not None or self.down is not None) or (self.up is None) != (self.down is None):
+            raise ValueError('give bandwidth: "50 Mbit/s" for both directions, or both up: and down:')
+        if self.duplex == "half" and not both:
+            raise ValueError("a half-duplex link has one bandwidth: for both directions, not up: and down:")
+        if self.sharing != "fifo" and self.burst:
+            raise ValueError(f"burst is modelled for sharing: fifo only, not {self.sharing}")
+        if self.medium is not None and self.sharing != "airtime":
+            raise ValueError("medium goes with sharing: airtime")
+        return self
+
+
+class PoissonEntry(_Entry):
+    """Independent requests at a mean rate."""
+
+    kind: Literal["poisson"]
+    rate: PerSecond
+
+
+class PeriodicEntry(_Entry):
+    """One request every so often."""
+
+    kind: Literal["periodic"]
+    every: Period
+    phase: Literal["aligned", "random"] = "aligned"
+
+
+class ReplayEntry(_Entry):
+    """Requests at recorded times."""
+
+    kind: Literal["replay"]
+    trace: str
+    format: Literal[tuple(FORMATS)] | None = None  # type: ignore[valid-type]
+
+
+class ClosedEntry(_Entry):
+    """Users who ask, wait for the answer, think, and ask again."""
+
+    kind: Literal["closed"]
+    users: int = Field(default=1, ge=1, le=1_000_000)
+    think: Seconds
+    spread: Literal["constant", "exponential"] = "constant"
+
+
+class InferenceEntry(_Entry):
+    """Devices that send requests."""
+
+    kind: Literal["inference"]
+    sources: tuple[str, ...] = Field(min_length=1)
+    """Devices (or groups) that ask."""
+    arrivals: Annotated[PoissonEntry | PeriodicEntry | ReplayEntry | ClosedEntry, Field(discriminator="kind")]
+    deadline: Period | None = None
+    """An answer later than this after its request counts as late."""
+    batch: int = Field(default=1, ge=1, le=100_000)
+    """Samples in one request."""
+    input_bytes: Bytes | None = None
+    """What crosses when nothing runs on the device, such as an encoded image (default: the raw input tensor)."""
+
+
+class EwmaEntry(_Entry):
+    """Exponentially weighted mean of what transfers showed."""
+
+    ewma: float = Field(gt=0, le=1)
+    """Weight of the newest."""
+
+
+class ErrorEntry(_Entry):
+    """Layer times are believed with an error."""
+
+    error: float = Field(ge=0, le=5)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _share(cls, value: object) -> object:
+        if isinstance(value, dict) and isinstance(value.get("error"), str):
+            return {**value, "error": SHARE.parse(value["error"])}
+        return value
+
+
+class KnowledgeEntry(_Entry):
+    """What techniques may know."""
+
+    bandwidth: Literal["oracle", "last-transfer"] | EwmaEntry = "oracle"
+    load: Literal["oracle", "none"] = "oracle"
+    profile: Literal["measured"] | ErrorEntry = "measured"
+    queues: Literal["none"] = "none"
+
+
+class InstantEntry(_Entry):
+    """When something happens."""
+
+    time: Seconds
+
+
+class FailureEntry(_Entry):
+    """A node or link goes down."""
+
+    kind: Literal["failure"]
+    node: str | None = None
+    link: str | None = None
+    at: InstantEntry
+    repair_after: Period | None = None
+    """How long it is down; for ever where it is not said."""
+
+    @model_validator(mode="after")
+    def _one(self) -> FailureEntry:
+        if (self.node is None) == (self.link is None):
+            raise ValueError("a failure names either a node: or a link:")
+        return self
+
+
+class ScenarioEntry(_Entry):
+    """A whole scenario file."""
+
+    name: str
+    seed: int = Field(default=0, ge=0, lt=2**63)
+    until: Period
+    """Arrivals end then; the run goes on until every request is answered."""
+    drain: bool = True
+    """False: the run is cut at ``until``, and requests under way are rows with outcome ``unfinished``."""
+    warmup: Seconds = 0.0
+    """Requests that arrive before stay in the tables and out of the summaries."""
+    variability: Literal["measured", "none"] = "measured"
+    """Whether layer times vary as the profile's repeats did, or are their medians."""
+    record: Literal["requests", "spans"] = "spans"
+    """``requests``: one row per request; ``spans``: and each piece of work, and the decisions."""
+    model: ModelEntry
+    nodes: dict[str, NodeEntry] = Field(min_length=1)
+    links: dict[str, LinkEntry] = {}
+    workload: InferenceEntry
+    technique: dict[str, Any]
+    """``{kind: NAME, ...parameters}``; ``offing techniques`` lists them."""
+    knowledge: KnowledgeEntry = KnowledgeEntry()
+    dynamics: tuple[FailureEntry, ...] = ()
+
+

@@ -1,0 +1,241 @@
+"""Inference: the story of a request, from arrival to answer, and the standing decision it follows.
+
+A technique is asked for a placement when what its view shows has changed (a trace step it may see, a node up or down,
+a new measurement), or at each request if it says so. Its hooks answer; everything that takes time happens here.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from itertools import repeat
+
+from simulator.foundation.errors import Down, LinkDown
+from simulator.foundation.randomness import Streams, blocks
+from simulator.physics.engine import Story
+from simulator.profiles.placement import Failure, Placement
+from simulator.results.record import DecisionRow, RequestRow
+from simulator.techniques.technique import Technique, overrides
+from simulator.workloads.arrivals import Arrivals, ClosedLoop
+from simulator.world.cluster import Cluster
+from simulator.world.plan import Plan
+from simulator.world.request import Request
+from simulator.world.view import View
+
+
+class Service:
+    """The inference service as one device has it: who decides, what was decided, which requests are under way."""
+
+    __slots__ = (
+        "_add", "_count", "_draws", "_layers", "_learns", "_per_request", "_plan", "_redeployed", "_serves", "_stale_at",
+        "_version", "cluster", "deadline", "held_until", "open", "placement", "source", "technique", "view",
+    )  # fmt: skip
+
+    def __init__(self, cluster: Cluster, view: View, technique: Technique, deadline: float, streams: Streams) -> None:
+        """Take the world, the device's view of it, the technique of this run, and the deadline [s after arrival]."""
+        self.cluster = cluster
+        self.view = view
+        self.technique = technique
+        self.source = view.source
+        self.deadline = deadline
+        self.open: dict[Request, None] = {}  # without an answer yet, oldest first
+        self.placement: Placement | None = None  # the standing decision
+        self.held_until = 0.0  # a redeployment keeps requests waiting until then [s]
+        self._per_request = technique.asks == "request"
+        self._learns = overrides(technique, "learn")
+        self._serves = overrides(technique, "serve")
+        self._stale_at = -math.inf
+        self._version = -1
+        self._plan: Plan | None = None
+        self._add = cluster.recorder.requests.add
+        self._count = 0
+        self._layers = len(view.model)
+        self._draws: Iterator[int] = repeat(0)
+        if any(timing.varies for timing in cluster.timing.values()):
+            draws = streams["variability", self.source]
+            self._draws = blocks(lambda size: draws.integers(1, 2**31, size))
+        self._redeployed = False
+
+    # -- requests ------------------------------------------------------------------------------------------------
+
+    def admit(self) -> Story:
+        """Return the story of a request that arrives now."""
+        now = self.cluster.env._now
+        request = Request(self.source, self._count, now, self.deadline, next(self._draws))
+        self._count += 1
+        self.open[request] = None
+        if self._serves:
+            own = self.technique.serve(request, self.cluster)
+            if own is not None:
+                return own
+        return self.story(request)
+
+    def story(self, request: Request) -> Story:
+        """From arrival to answer; survives failures of the nodes and links it uses."""
+        cluster, source = self.cluster, request.source
+        if self.held_until > request.arrival:
+            yield self.held_until
+            cluster.held(request, request.arrival)
+        if not cluster.nodes[source].up:
+            begin = cluster.now
+            yield cluster.repair(source)
+            cluster.recovered(request, begin)
+        plan = self._plan_of(self.place(request))
+        env = cluster.env
+        while True:
+            try:
+                for task in plan.tasks:
+                    begin = env._now
+                    ticket = task.submit(request)
+                    if ticket is None:
+                        yield from task.story(request)  # type: ignore[attr-defined]
+                    else:
+                        yield ticket
+                        task.book(request, begin, ticket)
+                break
+            except Down as down:
+                task.lost(request, begin, env._now)
+                begin = env._now
+                here, layer = plan.reached[plan.tasks.index(task)]
+                if not cluster.nodes[here].up:  # what it held is gone: begin again
+                    here, layer = source, 0
+                placement = yield from self._recover(down, plan.placement, layer)
+                plan = cluster.plan(source, placement, here, layer)
+                cluster.recovered(request, begin)
+        self.close(request, plan)
+
+    def _plan_of(self, placement: Placement) -> Plan:
+        """Return *placement* resolved, kept for the last one asked."""
+        if self._plan is None or self._plan.placement is not placement:
+            self._plan = self.cluster.plan(self.source, placement)
+        return self._plan
+
+    def _recover(self, down: Down, placement: Placement, layer: int) -> Story:
+        """Ask the technique what to do about *down*, do it, and return the placement to go on with."""
+        cluster = self.cluster
+        if not cluster.nodes[self.source].up:
+            yield cluster.repair(self.source)
+            return placement
+        kind = "link" if isinstance(down, LinkDown) else "node"
+        failure = Failure(down.name, down.time, placement, layer, kind)  # type: ignore[arg-type]
+        recovery = self.technique.recover(failure, self.view)
+        self._decided("recover", recovery.placement or placement)
+        following = recovery.placement
+        if following is None:
+            yield cluster.repair(down.name)
+            return placement
+        self.view.check(following, f"{type(self.technique).__name__}.recover", alive=kind == "node")
+        if recovery.downtime:
+            yield cluster.wait(recovery.downtime)
+        return following
+
+    def close(self, request: Request, plan: Plan, outcome: str = "") -> None:
+        """Write the row of a request that ends now (a story of one's own calls this last)."""
+        r = request
+        now = self.cluster.env._now
+        latency = now - r.arrival
+        if not outcome:
+            outcome = "done" if latency <= r.deadline else "late"
+            if plan.placement.end < self._layers:
+                outcome = "degraded"
+        row = (
+            r.source, r.number, r.arrival, now, latency, outcome, *plan.label, r.queue, r.compute, r.transfer,
+            r.delay, r.software, r.recovery, r.hold, r.sent, r.device_energy, r.energy,
+        )  # fmt: skip
+        self._add(row)  # a bare tuple: making a RequestRow here costs as much as a station
+        del self.open[request]
+        if self._learns:
+            self.technique.learn(RequestRow(*row))
+
+    def abandon(self) -> None:
+        """Write a row for every request that has no answer when the run ends: nothing vanishes."""
+        plan = self._plan_of(self.placement or Placement.whole(self.source, self._layers))
+        for r in list(self.open):
+            row = RequestRow(
+                r.source, r.number, r.arrival, math.nan, math.nan, "unfinished", *plan.label, r.queue,
+                r.compute, r.transfer, r.delay, r.software, r.recovery, r.hold, r.sent, r.device_energy, r.energy,
+            )  # fmt: skip
+            self._add(row)
+        self.open.clear()
+
+    # -- decisions -----------------------------------------------------------------------------------------------
+
+    def place(self, request: Request | None = None) -> Placement:
+        """Return the placement to follow now; ask the technique only if the standing one may be out of date."""
+        cluster = self.cluster
+        if self._per_request:
+            placement = self.technique.place(self.view, request)
+            if placement != self.placement:
+                self._adopt(placement, "place")
+            return placement
+        version = cluster.sensor.version
+        if version == self._version and cluster.env._now < self._stale_at and self.placement is not None:
+            return self.placement
+        self._version = version
+        self._stale_at = self.view.valid_until()
+        if self._redeployed and self.placement is not None and self.view.fits(self.placement):
+            return self.placement  # ``adapt`` has taken over from ``place``
+        placement = self.technique.place(self.view, None)
+        if placement != self.placement:
+            self._adopt(placement, "place")
+        return placement
+
+    def _adopt(self, placement: Placement, hook: str) -> None:
+        self.view.check(placement, f"{type(self.technique).__name__}.{hook}")
+        self.placement = placement
+        self.cluster.residency.settle(self.source, placement)
+        self._decided(hook, placement)
+
+    def _decided(self, hook: str, placement: Placement) -> None:
+        decisions = self.cluster.recorder.decisions
+        if decisions is not None:
+            alive = all(self.cluster.nodes[segment.node].up for segment in placement.segments)
+            predicted = self.view.latency(placement) if alive else math.nan
+            decisions.add(
+                DecisionRow(
+                    self.cluster.now, self.source, hook, str(placement), placement.split_point(self.source), predicted,
+                    str(self.cluster.knowledge),
+                )
+            )  # fmt: skip
+
+    def adapt_story(self, every: float, until: float) -> Story:
+        """Ask ``adapt`` every so often [s] until arrivals end."""
+        while self.cluster.now + every < until:
+            yield self.cluster.wait(every)
+            if self.placement is None or not self.cluster.nodes[self.source].up:
+                continue
+            change = self.technique.adapt(self.view, self.placement)
+            if change is not None:
+                self._adopt(change.placement, "adapt")
+                self._redeployed = True
+                self.held_until = self.cluster.now + change.downtime
+
+    # -- arrivals ------------------------------------------------------------------------------------------------
+
+    def arrivals_story(self, times: Iterator[float], until: float) -> Story:
+        """Begin a request at each of *times* before *until* [s]."""
+        start = self.cluster.env.start
+        for time in times:
+            if time >= until:
+                return
+            yield time
+            start(self.admit())
+
+    def user_story(self, pauses: Iterator[float], until: float) -> Story:
+        """Ask, wait for the answer, think, ask again."""
+        while self.cluster.now < until:
+            yield from self.admit()
+            yield self.cluster.wait(next(pauses))
+
+    def stories(self, arrivals: Arrivals, until: float, streams: Streams) -> Iterator[Story]:
+        """Yield the stories that bring this device's requests."""
+        if isinstance(arrivals, ClosedLoop):
+            for user in range(arrivals.users):
+                yield self.user_story(arrivals.pauses(streams["thinking", self.source, str(user)]), until)
+        else:
+            yield self.arrivals_story(arrivals.times(streams["arrivals", self.source]), until)
+        every = self.technique.every
+        if every is not None and overrides(self.technique, "adapt"):
+            yield self.adapt_story(every, until)
+
+

@@ -1,0 +1,236 @@
+"""Plans: a placement resolved into tasks, so that a request looks nothing up on its way.
+
+A task says what to wait for (``submit``) and, when that is over, writes it into the request's accounts (``book``):
+layers on a node, a message on one leg of a route, or software at either end. A story does nothing but submit, wait
+and book, task by task; what has been reached when a failure strikes is known from the task it struck.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Protocol
+
+from simulator.foundation.errors import NodeDown
+from simulator.physics.engine import Story, Ticket
+from simulator.physics.network import Leg, Network, windows
+from simulator.physics.node import Node
+from simulator.profiles.placement import Placement
+from simulator.results.record import Table
+from simulator.world.request import Request
+from simulator.world.sensing import BandwidthSensor
+from simulator.world.timing import Timing
+
+
+@dataclass(frozen=True, slots=True)
+class Books:
+    """Where tasks write: the span table (None where spans are off), the bandwidth sensor, whether radios use power."""
+
+    spans: Table | None
+    sensor: BandwidthSensor
+    radios: bool
+    source: str
+    """The device whose requests these are."""
+
+
+class Task(Protocol):
+    """A piece of work of one request."""
+
+    def submit(self, request: Request) -> Ticket | float | None:
+        """Hand the work over and return what to wait for; None where :meth:`story` must be followed instead."""
+
+    def book(self, request: Request, begin: float, ticket: Ticket | float) -> None:
+        """Write down what was waited for since *begin* [s]."""
+
+    def lost(self, request: Request, begin: float, now: float) -> None:
+        """Write down that a failure took the work away."""
+
+
+class Compute:
+    """Layers [start, stop) on a node."""
+
+    __slots__ = ("books", "home", "node", "seconds", "start", "stop", "timing", "watts")
+
+    def __init__(self, node: Node, timing: Timing, start: int, stop: int, books: Books) -> None:
+        """Take the node, its layer times, and the layers."""
+        self.node = node
+        self.timing = timing
+        self.start = start
+        self.stop = stop
+        self.books = books
+        self.watts = node.watts_per_slot
+        self.home = node.name == books.source
+        self.seconds = -1.0 if timing.varies else timing.seconds(start, stop, 0, 0)  # negative: differs per request
+
+    def submit(self, request: Request) -> Ticket:
+        """Put the layers on the node's processor."""
+        seconds = self.seconds
+        if seconds < 0.0:
+            seconds = self.timing.seconds(self.start, self.stop, request.draw, self.node.salt)
+        return self.node.compute(seconds)
+
+    def book(self, request: Request, begin: float, ticket: Ticket) -> None:
+        """Add to the request's queueing, computing and energy."""
+        start = ticket.start
+        service = ticket.finish - start
+        joules = self.watts * service
+        request.queue += start - begin
+        request.compute += service
+        request.energy += joules
+        if self.home:
+            request.device_energy += joules
+        spans = self.books.spans
+        if spans is not None:
+            spans.add(("compute", self.node.name, request.source, request.number, begin, start, ticket.finish,
+                       self.start, self.stop, 0.0, joules, True))  # fmt: skip
+
+    def lost(self, request: Request, begin: float, now: float) -> None:
+        """Add to the request's time lost."""
+        request.recovery += now - begin
+        if self.books.spans is not None:
+            self.books.spans.add(("compute", self.node.name, request.source, request.number, begin, begin, now,
+                                  self.start, self.stop, 0.0, 0.0, False))  # fmt: skip
+
+
+class Transfer:
+    """A message on one leg of a route."""
+
+    __slots__ = ("books", "delay", "framed", "leg", "network", "receiver", "sender")
+
+    def __init__(self, network: Network, leg: Leg, size: float, sender: Node, receiver: Node, books: Books) -> None:
+        """Take the leg, the nodes at its ends, and the message's size [B] before framing."""
+        self.network = network
+        self.leg = leg
+        self.framed = leg.framing * size
+        self.delay = leg.delay
+        self.sender = sender
+        self.receiver = receiver
+        self.books = books
+
+    def submit(self, request: Request) -> Ticket | None:
+        """Put the message on the leg; it is there when its last byte has crossed."""
+        network = self.network
+        if network.troubled and not self.sender.up:
+            raise NodeDown(self.sender.name, self.sender.station.since)
+        return network.submit(self.leg, self.framed, self.delay)
+
+    def book(self, request: Request, begin: float, ticket: Ticket) -> None:
+        """Add to the request's queueing, transfer and energy."""
+        start = ticket.start
+        self._book(request, begin, start, ticket.finish, ticket.finish - start)
+
+    def _book(self, request: Request, begin: float, start: float, finish: float, busy: float) -> None:
+        request.queue += start - begin
+        request.transfer += finish - start
+        request.delay += self.delay
+        request.sent += self.framed
+        self.leg.delivered += self.framed
+        books = self.books
+        if not books.sensor.oracle:
+            books.sensor.observe(self.leg, self.framed, finish - begin)
+        joules = self._radio(busy, request) if books.radios else 0.0
+        if books.spans is not None:
+            books.spans.add(("transfer", self.leg.name, request.source, request.number, begin, start, finish,
+                             0, 0, self.framed, joules, True))  # fmt: skip
+
+    def _radio(self, busy: float, request: Request) -> float:
+        sender, receiver = self.sender, self.receiver
+        out, back = sender.transmit * busy, receiver.receive * busy
+        sender.radio_joules += out
+        receiver.radio_joules += back
+        request.energy += out + back
+        if sender.name == self.books.source:
+            request.device_energy += out
+        elif receiver.name == self.books.source:
+            request.device_energy += back
+        return out + back
+
+    def lost(self, request: Request, begin: float, now: float) -> None:
+        """Add to the request's time lost."""
+        request.recovery += now - begin
+        if self.books.spans is not None:
+            self.books.spans.add(("transfer", self.leg.name, request.source, request.number, begin, begin, now,
+                                  0, 0, self.framed, 0.0, False))  # fmt: skip
+
+
+class SlowTransfer(Transfer):
+    """The same on a new connection: window by window, until one covers the round trip."""
+
+    __slots__ = ("round_trip",)
+
+    def __init__(
+        self, network: Network, leg: Leg, size: float, sender: Node, receiver: Node, books: Books, round_trip: float
+    ) -> None:
+        """Take also the round trip of the whole route [s]."""
+        super().__init__(network, leg, size, sender, receiver, books)
+        self.round_trip = round_trip
+
+    def submit(self, request: Request) -> None:
+        """Answer that there is more than one thing to wait for."""
+
+    def story(self, request: Request) -> Story:
+        """Send window by window."""
+        env = self.network.env
+        framed, start, busy, begin = self.framed, math.nan, 0.0, env._now
+        for window in windows(framed):
+            opened = env._now
+            ticket = self._window(window)
+            yield ticket
+            start = ticket.start if math.isnan(start) else start
+            busy += ticket.finish - ticket.start
+            framed -= window
+            if framed <= 0:
+                break
+            if env._now >= opened + self.round_trip:
+                ticket = self._window(framed)
+                yield ticket
+                busy += ticket.finish - ticket.start
+                break
+            yield opened + self.round_trip
+        finish = env._now
+        yield finish + self.delay
+        self._book(request, begin, start, finish, busy)
+
+    def _window(self, size: float) -> Ticket:
+        if not self.sender.up:
+            raise NodeDown(self.sender.name, self.sender.station.since)
+        return self.network.submit(self.leg, size)
+
+
+class Software:
+    """What a message costs the processor at one end; it takes time, and no slot."""
+
+    __slots__ = ("books", "node", "seconds")
+
+    def __init__(self, node: Node, seconds: float, books: Books) -> None:
+        """Take the node and the time [s]."""
+        self.node = node
+        self.seconds = seconds
+        self.books = books
+
+    def submit(self, request: Request) -> float:
+        """Return when it is over."""
+        return self.node.env._now + self.seconds
+
+    def book(self, request: Request, begin: float, ticket: float) -> None:
+        """Add to the request's software time."""
+        request.software += self.seconds
+        if self.books.spans is not None:
+            self.books.spans.add(("software", self.node.name, request.source, request.number, begin, begin, ticket,
+                                  0, 0, 0.0, 0.0, True))  # fmt: skip
+
+    def lost(self, request: Request, begin: float, now: float) -> None:
+        """Nothing takes software time away."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a request has to go through, from ``here`` (with everything before some layer done) to its answer."""
+
+    placement: Placement
+    label: tuple[int, str]
+    """Split point and placement as text, for the records."""
+    tasks: tuple[Task, ...]
+    reached: tuple[tuple[str, int], ...]
+    """Per task: the node that holds the tensors, and the first layer not done, before it; and at the end."""
+

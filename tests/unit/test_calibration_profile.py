@@ -1,0 +1,269 @@
+"""Profiling end to end on a tiny network, and what happens when it goes wrong."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+import subprocess
+import sys
+from dataclasses import replace
+
+import pytest
+
+torch = pytest.importorskip("torch", reason="profiling needs PyTorch")
+
+import numpy as np  # noqa: E402  # after the check for torch
+import typer  # noqa: E402
+from torch import nn  # noqa: E402
+from typer.testing import CliRunner  # noqa: E402
+
+from calibration import machine, profiler, store  # noqa: E402
+from calibration.commands import profile  # noqa: E402
+from calibration.profiler import Timing, measure  # noqa: E402
+from calibration.ticks import CPU, WALL, tick_overhead_ns, timed_nodes, with_ticks  # noqa: E402
+from calibration.zoo import Recipe  # noqa: E402
+from simulator.foundation.errors import ProfileError  # noqa: E402
+from simulator.profiles.library import read_profile  # noqa: E402
+
+TINY = f"{__name__}:tiny"
+
+
+def tiny():
+    """Two dense layers, big enough for a clock that costs half a microsecond."""
+    return nn.Sequential(nn.Linear(256, 512), nn.ReLU(), nn.Linear(512, 10))
+
+
+@pytest.fixture(autouse=True)
+def a_wide_gate(monkeypatch):
+    """What is tested here is the machinery; a busy machine must not decide, nor the tests' own process be changed."""
+    monkeypatch.setattr(profiler, "GATE", 10.0)
+    monkeypatch.setattr(profiler, "steady_memory", lambda: True)
+
+
+@pytest.fixture(scope="module")
+def measured():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(profiler, "GATE", 10.0)
+        patch.setattr(profiler, "steady_memory", lambda: True)
+        return measure(Recipe("tiny", TINY, (256,)), repeats=5)
+
+
+def test_the_verb_writes_what_the_simulator_reads(tmp_path, capsys):
+    profile(TINY, input_shape="2x256", repeats=5, hardware="here", out=tmp_path, as_json=True)
+    said = json.loads(capsys.readouterr().out)
+    folder = tmp_path / "here"
+    assert said["file"] == str(folder / "tiny_256_b2.csv")
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "machine.json",
+        "tiny_256_b2.csv",
+        "tiny_256_b2.repeats.csv",
+    ]
+    model = read_profile(folder / "tiny_256_b2.csv")
+    assert (model.name, model.batch, model.input_bytes) == ("tiny", 2, 2 * 256 * 4)
+    assert [layer.operator for layer in model.layers] == ["linear", "activation", "linear"]
+    times = model.measured["here"]
+    assert len(times.repeats) == 5
+    assert all(second >= 0 for second in times.seconds)
+    assert model.layers[0].flops == 2 * 2 * 256 * 512
+
+
+def test_the_verb_prints_a_table(tmp_path):
+    app = typer.Typer()
+    app.command()(profile)
+    result = CliRunner().invoke(
+        app, [TINY, "--input", "1x256", "--repeats", "3", "--hardware", "here", "--out", str(tmp_path)]
+    )
+    assert result.exit_code == 0, result.output
+    assert "additivity" in result.output
+    assert "written:" in result.output
+
+
+def test_csv_columns_are_the_contract(measured):
+    header, first, second, *_ = csv.reader(store.profile_csv(measured).splitlines())
+    assert ",".join(header) == (
+        "schema_version,model,batch,idx,node,op,kind,operator,target,parents,out_shape,flops,in_bytes,out_bytes,params,"
+        "param_bytes,alias,cut_ok,fwd_ns,fwd_mad_ns,fwd_p90_ns,fwd_cpu_ns,reps,live_n,live_bytes"
+    )
+    row = dict(zip(header, second, strict=True))
+    assert dict(zip(header, first, strict=True))["op"] == "placeholder"
+    assert (row["schema_version"], row["model"], row["idx"], row["parents"]) == ("1", "tiny", "1", "input_1")
+    assert (row["params"], row["param_bytes"]) == (str(256 * 512 + 512), str(4 * (256 * 512 + 512)))
+    assert json.loads(row["out_shape"]) == [[1, 512]]
+    assert all(row[name].isdigit() for name in header if name.endswith(("_ns", "_bytes")))
+
+
+def test_repeats_have_a_row_per_round_and_their_median_is_in_the_csv(measured):
+    names, *rounds = csv.reader(store.repeats_csv(measured).splitlines())
+    rows = list(csv.DictReader(store.profile_csv(measured).splitlines()))
+    assert names == [row["node"] for row in rows]
+    assert len(rounds) == 5
+    medians = np.median(np.array(rounds, dtype=float), axis=0)
+    assert [int(row["fwd_cpu_ns"]) for row in rows] == [round(float(median)) for median in medians]
+
+
+def test_ticks_leave_the_result_alone_and_time_each_layer():
+    model, x = tiny().eval(), torch.ones(1, 256)
+    traced = torch.fx.symbolic_trace(model)
+    for clock in (CPU, WALL):
+        with torch.inference_mode():
+            result, reads = with_ticks(traced, clock)(x)
+            assert torch.equal(result, model(x))
+        assert len(reads) == len(timed_nodes(traced)) + 1
+        assert list(reads) == sorted(reads)
+
+
+def test_a_clock_read_costs_what_back_to_back_reads_say():
+    assert 0 < tick_overhead_ns(CPU) < 100_000
+    steps = iter(range(0, 10_000_000, 7))
+    assert tick_overhead_ns(lambda: next(steps), reads=10, rounds=3) == 7
+
+
+def timing(nodes, plain, tick=0):
+    cpu = np.array(nodes)
+    whole = np.array([plain] * len(nodes))
+    return Timing(whole, whole, cpu, cpu, tick)
+
+
+def test_additivity_sums_medians_less_one_clock_read_each():
+    odd = timing([[110, 210], [90, 190], [1000, 200]], plain=300, tick=5)
+    assert odd.sum_ns == 110 - 5 + 200 - 5
+    assert odd.additivity == pytest.approx(0.0)
+    assert timing([[3, 100]] * 3, plain=100, tick=5).sum_ns == 95, "a layer never costs less than nothing"
+
+
+def attempts(monkeypatch, additivities):
+    """Make the profiler's attempts come out with these additivities."""
+    made = iter(timing([[round(1000 * (1 + value))]] * 3, plain=1000) for value in additivities)
+    monkeypatch.setattr(profiler, "GATE", 0.03)
+    monkeypatch.setattr(profiler, "_attempt", lambda *_: next(made))
+    return made
+
+
+def test_it_retries_until_the_gate_is_passed(monkeypatch):
+    left = attempts(monkeypatch, [0.08, -0.05, 0.02, 0.0])
+    summary = measure(Recipe("tiny", TINY, (256,)), repeats=3).summary
+    assert (summary["retries"], summary["additivity"]) == (2, 0.02)
+    assert len(list(left)) == 1
+
+
+def test_after_five_retries_nothing_is_written(monkeypatch, tmp_path):
+    attempts(monkeypatch, [0.08, -0.05, 0.06, 0.07, 0.09, 0.2])
+    with pytest.raises(ProfileError, match=r"sum to 0\.950 .* best of 6 attempts; expected within 3%\. Nothing was"):
+        profile(TINY, input_shape="1x256", repeats=3, hardware="here", out=tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_accept_keeps_the_best_attempt_and_says_so(monkeypatch):
+    attempts(monkeypatch, [0.08, -0.05, 0.06, 0.07, 0.09, 0.2])
+    summary = measure(Recipe("tiny", TINY, (256,)), repeats=3, accept=True).summary
+    assert summary["additivity"] == -0.05
+    assert summary["flags"][0] == "accepted with additivity -5.0%, beyond 3%"
+
+
+def test_a_shared_core_and_a_moving_machine_are_flagged(monkeypatch):
+    attempts(monkeypatch, [0.0])
+    monkeypatch.setattr(Timing, "wall_ratio", 1.2)
+    kernels = iter([{"matmul_256_ns": 100}, {"matmul_256_ns": 110}])
+    monkeypatch.setattr(profiler, "reference_kernels", lambda _: next(kernels))
+    flags = measure(Recipe("tiny", TINY, (256,)), repeats=3).summary["flags"]
+    assert [flag.split(",")[0] for flag in flags] == ["wall/CPU 1.20", "reference kernels moved +10.0%"]
+
+
+def test_with_two_threads_the_wall_clock_judges():
+    threads = torch.get_num_threads()
+    try:
+        assert measure(Recipe("tiny", TINY, (256,)), threads=2, repeats=3).summary["clock"] == "wall"
+    finally:
+        torch.set_num_threads(threads)
+
+
+def test_too_few_repeats_are_refused():
+    with pytest.raises(ProfileError, match="need --repeats >= 3"):
+        measure(Recipe("tiny", TINY, (256,)), repeats=2)
+
+
+def test_a_wrong_input_is_refused_with_torchs_reason():
+    with pytest.raises(ProfileError, match=r"Sequential does not accept the input 1x99: .*shapes cannot be multiplied"):
+        measure(Recipe("tiny", TINY, (99,)), repeats=3)
+
+
+def test_a_second_profile_joins_the_first(measured, tmp_path):
+    facts = machine.machine_facts(1)
+    store.save(measured, facts, tmp_path, "here")
+    store.save(replace(measured, batch=8), facts, tmp_path, "here")
+    entries = json.loads((tmp_path / "here" / "machine.json").read_text())
+    assert list(entries["profiles"]) == ["tiny_256_b1", "tiny_256_b8"]
+    assert entries["tick_overhead_ns"] == measured.timing.tick_ns
+
+
+def test_another_machines_folder_is_refused(measured, tmp_path):
+    facts = machine.machine_facts(1)
+    store.save(measured, facts | {"cpu": "Other"}, tmp_path, "here")
+    with pytest.raises(ProfileError, match='"here" holds profiles taken with cpu Other, and this is'):
+        store.save(measured, facts, tmp_path, "here")
+
+
+def test_a_broken_machine_file_is_named(measured, tmp_path):
+    (tmp_path / "here").mkdir()
+    (tmp_path / "here" / "machine.json").write_text("{")
+    with pytest.raises(ProfileError, match=r"machine\.json is not valid JSON"):
+        store.save(measured, machine.machine_facts(1), tmp_path, "here")
+
+
+def test_a_failure_while_writing_leaves_nothing(measured, tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(store.os, "replace", full)
+    with pytest.raises(ProfileError, match="No space left on device"):
+        store.save(measured, machine.machine_facts(1), tmp_path, "here")
+    assert not list((tmp_path / "here").iterdir())
+
+
+def test_machine_facts_name_the_machine_but_not_its_owner():
+    facts = machine.machine_facts(3)
+    text = json.dumps(facts)
+    assert facts["threads"] == 3
+    assert facts["torch"] == torch.__version__
+    assert machine.platform.node() not in text or len(machine.platform.node()) < 3
+    assert '"/' not in text
+    assert (
+        machine.default_name({"cpu": "Intel(R) Core(TM) i5-2500 CPU @ 3.30GHz", "threads": 2})
+        == "intel-core-i5-2500-2t"
+    )
+    name = machine.default_name({"cpu": "AMD EPYC", "cpu_family": "26 (Zen 5)", "threads": 1})
+    assert name == "amd-epyc-zen-5-1t"
+
+
+def test_the_allocator_is_recorded(monkeypatch):
+    monkeypatch.setenv("MALLOC_TOP_PAD_", "67108864")
+    assert "MALLOC_TOP_PAD_=67108864" in machine.malloc_settings(False)
+    assert "default" in machine.malloc_settings(False)
+    assert "steady" in machine.malloc_settings(True)
+
+
+@pytest.mark.skipif(machine.platform.libc_ver()[0] != "glibc", reason="the allocator's switches are glibc's")
+def test_steady_memory_keeps_pages_between_layers():
+    code = """
+import resource, torch
+from calibration.machine import steady_memory
+def faults():
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    torch.ones(64, 1024, 1024)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+faults()
+fresh = faults()
+assert steady_memory()
+faults()
+print(fresh, faults())
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    fresh, kept = map(int, done.stdout.split())
+    assert kept < 100
+    assert fresh > kept
+
+
+def test_reference_kernels_are_timed():
+    kernels = machine.reference_kernels(CPU, repeats=3, warm_up=1)
+    assert all(value > 0 and math.isfinite(value) for value in kernels.values())
