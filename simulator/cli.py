@@ -9,10 +9,11 @@ from __future__ import annotations
 import os
 import sys
 from importlib.metadata import EntryPoint, entry_points, version
+from typing import Annotated, Any
 
-import click
 import typer
 from rich.console import Console
+from typer.core import TyperGroup
 
 from simulator.foundation.errors import OffingError, RegistryError, did_you_mean
 
@@ -36,49 +37,51 @@ def verbs() -> dict[str, EntryPoint]:
     return dict(sorted(found.items(), key=lambda item: (rank.get(item[0], len(rank)), item[0])))
 
 
-class Verbs(click.Group):
+class Verbs(TyperGroup):
     """A group whose commands are loaded on first use."""
 
-    def list_commands(self, ctx: click.Context) -> list[str]:
+    def list_commands(self, ctx: Any) -> list[str]:
         """Name all verbs."""
         return list(verbs())
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Load one verb."""
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """Load one verb; None where there is none."""
         point = verbs().get(cmd_name)
         if point is None:
             return None
-        app = typer.Typer(add_completion=False)
-        app.command(name=cmd_name)(point.load())
-        return typer.main.get_command(app)
+        verb = typer.Typer(add_completion=False)
+        verb.command(name=cmd_name, context_settings=HELP)(point.load())
+        return typer.main.get_command(verb)
 
-    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """Answer an unknown verb with the nearest one."""
-        if args and not args[0].startswith("-") and args[0] not in verbs():
-            known = verbs()
+        known = verbs()
+        if args and not args[0].startswith("-") and args[0] not in known:
             ctx.fail(f'no command named "{args[0]}".{did_you_mean(args[0], known)} Commands: {", ".join(known)}')
         return super().resolve_command(ctx, args)
 
 
-def _print_version(ctx: click.Context, _: click.Parameter, value: bool) -> None:
-    if value:
-        click.echo(f"offing {version('offing')}")
-        ctx.exit()
+HELP = {"help_option_names": ["-h", "--help"]}
+app = typer.Typer(cls=Verbs, no_args_is_help=True, add_completion=False, context_settings=HELP)
 
 
-app = Verbs(
-    name="offing",
-    help="Simulate edge-cloud machine-learning systems. Start with: offing run quick/split_inference",
-    no_args_is_help=True,
-    params=[click.Option(["--version"], is_flag=True, is_eager=True, expose_value=False, callback=_print_version)],
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"offing {version('offing')}")
+        raise typer.Exit
+
+
+@app.callback()
+def offing(
+    _: Annotated[bool, typer.Option("--version", is_eager=True, callback=_print_version, help="Print it.")] = False,
+) -> None:
+    """Simulate edge-cloud machine-learning systems. Start with: offing run quick/split_inference."""
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line; exits with 0, or 2 where the input was wrong."""
     try:
-        app(arguments, prog_name="offing", standalone_mode=True)
+        app(arguments, prog_name="offing")
     except OffingError as error:
         console = Console(stderr=True, soft_wrap=True)
         console.print("Error:", style="bold red", end=" ")

@@ -8,9 +8,9 @@ from typing import Annotated, Any
 
 import typer
 from pydantic_core import PydanticUndefined
-from rich.console import Console
 from rich.table import Table
 
+from simulator.commands.tables import wide_console
 from simulator.profiles.library import Library
 from simulator.scenario.schema import ScenarioEntry
 from simulator.techniques.registry import installed, technique_class
@@ -29,7 +29,9 @@ def techniques(as_json: JsonOption = False) -> None:
         }
         required = [field for field, info in kind.model_fields.items() if info.is_required()]
         summary = (kind.__doc__ or "").strip().splitlines()[0]
-        rows.append({"name": name, "what": summary, "parameters": parameters, "required": required, "from": point.value})
+        rows.append(
+            {"name": name, "what": summary, "parameters": parameters, "required": required, "from": point.value}
+        )
     if as_json:
         _print_json({"techniques": rows})
         return
@@ -42,7 +44,7 @@ def techniques(as_json: JsonOption = False) -> None:
             for key, value in row["parameters"].items()  # type: ignore[attr-defined]
         )
         table.add_row(str(row["name"]), given, str(row["what"]))
-    Console().print(table)
+    wide_console().print(table)
 
 
 def models(as_json: JsonOption = False) -> None:
@@ -108,7 +110,7 @@ def _print_rows(name: str, rows: list[dict[str, Any]], as_json: bool) -> None:
         table.add_column(column, justify="right" if numeric else "left", style="cyan" if index == 0 else None)
     for row in rows:
         table.add_row(*(f"{value:,}" if isinstance(value, int) else str(value) for value in row.values()))
-    Console().print(table)
+    wide_console().print(table)
 
 
 def _print_json(value: Any) -> None:

@@ -13,7 +13,7 @@ import yaml
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from simulator.commands.tables import summary_tables
+from simulator.commands.tables import summary_tables, wide_console
 from simulator.foundation.errors import ResultsError, ScenarioError
 from simulator.results.frames import Results
 from simulator.results.timeline import write_timeline
@@ -129,7 +129,7 @@ def _show(results: Results, as_json: bool) -> None:
     if as_json:
         sys.stdout.write(json.dumps(_plain(summary), indent=1) + "\n")
         return
-    console = Console()
+    console = wide_console()
     for table in summary_tables(summary):
         console.print(table)
 

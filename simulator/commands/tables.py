@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
+from rich.console import Console
 from rich.table import Table
 
 PARTS = {
@@ -19,7 +20,13 @@ PARTS = {
 }
 
 
-def seconds(value: float) -> str:
+def wide_console() -> Console:
+    """Return a console that does not fold tables where the output is a file or a pipe."""
+    console = Console()
+    return console if console.is_terminal else Console(width=140)
+
+
+def seconds(value: float | None) -> str:
     """Write a duration with a unit that fits: ``12.3 ms``."""
     if value is None or not math.isfinite(value):
         return "-"
@@ -53,9 +60,7 @@ def _overview(s: dict[str, Any]) -> Table:
     table.add_row("energy", f"{s['energy_j']:.4g} J", most + (", ..." if len(nodes) > 4 else ""))
     table.add_row("  per request", f"{s['request_device_energy_j']:.4g} J", "added at the device, idle power apart")
     busy = sorted(s["node_utilisation"].items(), key=lambda kv: -kv[1])
-    table.add_row(
-        "busiest node", f"{busy[0][1]:.1%}", ", ".join(f"{name} {share:.1%}" for name, share in busy[:4])
-    )
+    table.add_row("busiest node", f"{busy[0][1]:.1%}", ", ".join(f"{name} {share:.1%}" for name, share in busy[:4]))
     table.add_row("known to it", "", s["knowledge"])
     table.add_row("evidence", s["grade"], "the weakest grade among the layer times used")
     return table

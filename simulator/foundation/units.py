@@ -52,7 +52,7 @@ class Dimension:
         if match is None:
             raise UnitError(f'{text!r} is not a {self.name}; write e.g. "{self.example}"')
         number, unit = match.groups()
-        if not unit:
+        if not unit and "" not in self.units:
             raise UnitError(f'{text} has no unit; write e.g. "{self.example}" (known: {self._known()})')
         if unit not in self.units:
             hint = did_you_mean(unit, self.units)
@@ -73,7 +73,7 @@ class Dimension:
         return f"{value!r} {self.symbol}"
 
     def _known(self) -> str:
-        return ", ".join(unit for unit in self.units if unit.isascii())
+        return ", ".join(unit for unit in self.units if unit and unit.isascii())
 
 
 DURATION = Dimension("duration", "s", _SECONDS, "5 ms")
@@ -94,7 +94,7 @@ PER_BYTE = Dimension("time per byte", "s/B", {"s/B": 1.0, "ns/B": 1e-9, "us/kB":
 
 def _field(dimension: Dimension) -> Any:
     def read(value: object, info: ValidationInfo) -> float:
-        written = bool(info.context) and info.context.get("units") == "written"
+        written = (info.context or {}).get("units") == "written"
         if isinstance(value, (int, float)) and not isinstance(value, bool) and not written:
             return dimension.check(float(value), value)
         try:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator
 from heapq import heappop, heappush
 from itertools import repeat
 from types import GeneratorType
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 import simpy
 from simpy.core import EmptySchedule, StopSimulation
@@ -31,23 +31,28 @@ class Ticket:
     ``start`` and ``finish`` [s] hold when service began and ended; both are final once the story goes on.
     """
 
-    __slots__ = ("down", "finish", "start", "station", "story")
+    __slots__ = ("finish", "start", "station", "story")
 
     def __init__(self, start: float, finish: float, station: object = None) -> None:
         """Keep when service begins and ends, as far as the station knows by now, and the station itself."""
         self.start = start
         self.finish = finish
         self.station = station
-        self.story: Story | None = None
-        self.down: Down | None = None
+        self.story: Any = None  # who waits; DONE or a Down where it was over before anybody did
 
 
 class Environment(simpy.Environment):
     """SimPy's environment plus stories; see the module's docstring."""
 
+    def __init__(self, initial_time: float = 0.0) -> None:
+        """Set the clock [s]."""
+        super().__init__(initial_time)
+        self.calendar: list[tuple[float, int, int, Any]] = cast("Any", self._queue)
+        """SimPy's own heap of (time, priority, number, item)."""
+
     def at(self, time: float, item: Ticket | Story | Callable[[], None]) -> None:
         """Put *item* on the calendar: a ticket completes, a story goes on, a callable is called."""
-        heappush(self._queue, (time, NORMAL, next(self._eid), item))  # type: ignore[misc]
+        heappush(self.calendar, (time, NORMAL, next(self._eid), item))
 
     def start(self, story: Story) -> None:
         """Begin *story* now and run it to its first wait."""
@@ -65,8 +70,8 @@ class Environment(simpy.Environment):
 
         The calendar is the only list of them: failures are rare, and a list per station would cost every job.
         """
-        found = [(entry[2], entry[3]) for entry in self._queue if type(entry[3]) is Ticket]
-        return [ticket for _, ticket in sorted(found, key=lambda e: e[0]) if ticket.station is station]  # type: ignore[attr-defined]
+        found = [(entry[2], entry[3]) for entry in self.calendar if type(entry[3]) is Ticket]
+        return [ticket for _, ticket in sorted(found, key=lambda e: e[0]) if ticket.station is station]
 
     def _joined(self, story: Story) -> simpy.Event:
         end = self.event()
@@ -90,21 +95,17 @@ class Environment(simpy.Environment):
 
     def fail(self, ticket: Ticket, down: Down) -> None:
         """Throw *down* into the story that waits for *ticket*, or leave it for the story that will."""
-        ticket.down = down
-        story, ticket.story = ticket.story, None
+        story, ticket.story = ticket.story, down
         if story is not None:
             self._handle(story, story.throw, down)
 
     def _go_on(self, story: Story) -> None:
-        try:
-            target = story.send(None)
-        except StopIteration:
-            return
-        if type(target) is Ticket and target.down is None and target.story is None:
+        target = next(story, DONE)  # cheaper than send() and StopIteration
+        if type(target) is Ticket and target.story is None:
             target.story = story
         elif type(target) is float:
-            heappush(self._queue, (target, NORMAL, next(self._eid), story))  # type: ignore[misc]
-        else:
+            heappush(self.calendar, (target, NORMAL, next(self._eid), story))
+        elif target is not DONE:
             self._wait(story, target)
 
     def _handle(self, story: Story, resume: Callable[[Any], Any], value: object) -> None:
@@ -114,16 +115,18 @@ class Environment(simpy.Environment):
             return
         self._wait(story, target)
 
-    def _wait(self, story: Story, target: object) -> None:
+    def _wait(self, story: Story, target: Any) -> None:
         if isinstance(target, Ticket):
-            if target.down is not None:  # refused on the spot: the station is down
-                self._handle(story, story.throw, target.down)
+            if isinstance(target.story, Down):  # refused on the spot, or lost since
+                self._handle(story, story.throw, target.story)
             elif target.story is DONE:
                 self._handle(story, story.send, None)
-            else:
+            elif target.story is None:
                 target.story = story
+            else:
+                raise RuntimeError("two stories wait for one ticket; join the stories instead")
         elif isinstance(target, simpy.Event):
-            if target.callbacks is None:
+            if target.processed:
                 self._resume_from(story, target)
             else:
                 target.callbacks.append(lambda event: self._resume_from(story, event))
@@ -140,29 +143,44 @@ class Environment(simpy.Environment):
             self._handle(story, story.throw, event.value)
 
     def _turn(self, turns: Iterator[None]) -> None:
-        """Process one entry of the calendar per turn: the only loop of the program."""
-        queue, pop, go_on = self._queue, heappop, self._go_on
+        """Process one entry of the calendar per turn: the only loop of the program (it has ``_go_on`` inlined)."""
+        queue, pop, push, eid, wait = self.calendar, heappop, heappush, self._eid, self._wait
         for _ in turns:
             try:
                 self._now, _, _, item = pop(queue)
             except IndexError:
                 raise EmptySchedule from None
-            kind = type(item)
+            kind: type[Any] = type(item)
+            story: Any = item
             if kind is Ticket:
-                story = item.story  # type: ignore[attr-defined]
-                item.story = DONE  # type: ignore[attr-defined]
-                if story is not None:  # a ticket without a story was lost with its station, or nobody waits yet
-                    go_on(story)
-            elif kind is GeneratorType:
-                go_on(item)  # type: ignore[arg-type]
-            elif isinstance(item, simpy.Event):
-                callbacks, item.callbacks = item.callbacks, None  # type: ignore[assignment]
-                for callback in callbacks:
-                    callback(item)
-                if not item._ok and not item.defused:
-                    raise item._value
-            else:
-                item()
+                story, item.story = item.story, DONE
+                if story is None:  # nobody waits yet
+                    continue
+                if type(story) is not GeneratorType:  # it was lost with its station
+                    item.story = story
+                    continue
+            elif kind is not GeneratorType:
+                self._process(item)
+                continue
+            target = next(story, DONE)
+            if type(target) is Ticket and target.story is None:
+                target.story = story
+            elif type(target) is float:
+                push(queue, (target, NORMAL, next(eid), story))
+            elif target is not DONE:
+                wait(story, target)
+
+    def _process(self, item: Any) -> None:
+        """Process what is neither a ticket nor a story: SimPy's own events, as SimPy does, and callables."""
+        if not isinstance(item, simpy.Event):
+            item()
+            return
+        callbacks: Any = item.callbacks
+        item.callbacks = None  # type: ignore[assignment]
+        for callback in callbacks:
+            callback(item)
+        if not item._ok and not item.defused:
+            raise item._value
 
     def step(self) -> None:
         """Process the next entry (SimPy's hook, so that ``run(until=...)`` knows stories too)."""
@@ -170,10 +188,10 @@ class Environment(simpy.Environment):
 
     def run(self, until: simpy.Event | float | None = None) -> Any:
         """Run until the calendar is empty, a time [s], or an event (whose value is returned), as SimPy does."""
-        if isinstance(until, simpy.Event) and until.callbacks is None:
+        if isinstance(until, simpy.Event) and until.processed:
             return until.value
         if until is not None:
-            event: simpy.Event = until if isinstance(until, simpy.Event) else self._stop_at(float(until))
+            event = until if isinstance(until, simpy.Event) else self._stop_at(float(until))
             event.callbacks.append(StopSimulation.callback)
         try:
             self._turn(repeat(None))
@@ -189,5 +207,5 @@ class Environment(simpy.Environment):
             raise ValueError(f"until ({time:g} s) lies before now ({self.now:g} s)")
         stop = simpy.Event(self)
         stop._ok, stop._value = True, None
-        heappush(self._queue, (time, 0, next(self._eid), stop))  # type: ignore[arg-type]
+        heappush(self.calendar, (time, 0, next(self._eid), stop))
         return stop

@@ -18,7 +18,8 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from itertools import pairwise
+from typing import Literal, cast
 
 import networkx as nx
 
@@ -153,7 +154,7 @@ class Network:
         self._by_link: dict[str, list[Wire]] = {}
         self._between: dict[tuple[str, str], Wire] = {}
         self._neighbours: dict[str, dict[str, float]] = {}
-        self._core = nx.DiGraph()
+        self._core: nx.DiGraph[str] = nx.DiGraph()
         """The relays and the links between them; devices hang on it, however many they are."""
         self._core.add_nodes_from(relays)
         self._reach: dict[str, dict[str, list[str]]] = {}
@@ -190,7 +191,7 @@ class Network:
         found = self._routes.get(key)
         if found is None:
             path = self._path(sender, receiver)
-            wires = [self._between[pair] for pair in zip(path, path[1:], strict=False)]
+            wires = [self._between[pair] for pair in pairwise(path)]
             found = self._routes[key] = Route(wires, [self._leg(group) for group in _legs(wires)])
         return found
 
@@ -211,17 +212,21 @@ class Network:
         if sender not in self._reach:
             far: dict[str, tuple[float, list[str]]] = {sender: (0.0, [sender])}
             if sender in self._core:
-                lengths, paths = nx.single_source_dijkstra(self._core, sender, weight="hop")
+                lengths, paths = self._shortest(sender)
                 far |= {name: (lengths[name], path) for name, path in paths.items()}
             else:
                 for relay, hop in self._neighbours.get(sender, {}).items():
                     if relay in self._core:
-                        lengths, paths = nx.single_source_dijkstra(self._core, relay, weight="hop")
+                        lengths, paths = self._shortest(relay)
                         for name, path in paths.items():
                             if name not in far or hop + lengths[name] < far[name][0]:
                                 far[name] = (hop + lengths[name], [sender, *path])
             self._reach[sender] = {name: path for name, (_, path) in sorted(far.items(), key=lambda item: item[1][0])}
         return self._reach[sender]
+
+    def _shortest(self, relay: str) -> tuple[dict[str, float], dict[str, list[str]]]:
+        lengths, paths = nx.single_source_dijkstra(self._core, relay, weight="hop")
+        return cast("dict[str, float]", lengths), cast("dict[str, list[str]]", paths)
 
     def _leg(self, wires: list[Wire]) -> Leg:
         key = tuple(wire.channel.name for wire in wires)
@@ -238,7 +243,7 @@ class Network:
         for wire in leg.wires:
             if not wire.up:
                 ticket = Ticket(self.env.now, math.inf)
-                ticket.down = LinkDown(wire.channel.link, wire.since)
+                ticket.story = LinkDown(wire.channel.link, wire.since)
                 return ticket
         return self.fair.submit(leg.uses, framed, delay)
 

@@ -78,8 +78,8 @@ class Node:
     """A node alive."""
 
     __slots__ = (
-        "_warm_until", "cold", "down_seconds", "env", "facts", "memory", "name", "radio_joules", "receive", "rest", "salt",
-        "slowdown", "station", "transmit", "watts_per_slot",
+        "_warm_until", "cold", "down_seconds", "env", "facts", "memory", "name", "radio_joules", "receive", "rest",
+        "salt", "slowdown", "station", "transmit", "watts_per_slot",
     )  # fmt: skip
 
     def __init__(self, env: Environment, facts: NodeFacts) -> None:

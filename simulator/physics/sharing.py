@@ -72,7 +72,8 @@ class Fair:
 
     def fail(self, uses: list[Use], down: Callable[[str, float], Down], name: str) -> None:
         """Lose every flow over any of *uses* (the channels of a link); their stories meet *down*."""
-        lost = dict.fromkeys(flow for use in uses for flow in use[0].flows if use in flow.uses)
+        # By identity: the channels of a group may have equal uses, and only those of this link are down.
+        lost = dict.fromkeys(flow for use in uses for flow in use[0].flows if any(mine is use for mine in flow.uses))
         others = [other for flow in lost for other in self._neighbours(flow) if other not in lost]
         for flow in lost:
             self._leave(flow)

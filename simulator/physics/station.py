@@ -62,14 +62,14 @@ class _Base:
     def refusal(self) -> Ticket:
         """Return the ticket of a job that meets a station that is down: whoever waits for it meets ``Down``."""
         ticket = Ticket(self.env.now, math.inf)
-        ticket.down = self.down(self.name, self.since)
+        ticket.story = self.down(self.name, self.since)
         return ticket
 
 
 class Fifo(_Base):
     """First in, first out, on ``servers`` equal servers, each at the capacity of the trace."""
 
-    __slots__ = ("_free", "_never", "_rate", "burst", "servers")
+    __slots__ = ("_free", "_never", "_next", "_rate", "burst", "servers")
 
     def __init__(
         self,
@@ -85,8 +85,9 @@ class Fifo(_Base):
         self.servers = servers
         self.burst = burst
         self._rate = capacity.constant or 0.0
-        self._free = [-math.inf] * servers  # a heap: when each server is free [s]; under a trace, its ``F`` [work]
-        self._never: list[Ticket] = []  # jobs that would never end, so that they are on no calendar
+        self._next = -math.inf  # when the one server is free [s]; under a trace, the ``F`` it has admitted [work]
+        self._free = [-math.inf] * servers if servers > 1 else None  # the same of several servers, a heap
+        self._never: tuple[Ticket, ...] = ()  # jobs that would never end, so that they are on no calendar
 
     def submit(self, work: float, delay: float = 0.0) -> Ticket:
         """Admit *work* now; its finish is known at once, and the ticket completes *delay* after it."""
@@ -94,16 +95,16 @@ class Fifo(_Base):
         now = env._now
         if not self.up:
             return self.refusal()
-        free = self._free
         rate = self._rate
+        free = self._free
         if rate:  # a constant: the recursion in time itself, which is exact to the last bit
-            start = free[0]
+            start = self._next if free is None else free[0]
             earliest = now - self.burst / rate if self.burst else now
             if start < earliest:
                 start = earliest
             finish = start + work / rate
-            if self.servers == 1:
-                free[0] = finish
+            if free is None:
+                self._next = finish
             else:
                 heapreplace(free, finish)
             if start < now:
@@ -114,16 +115,20 @@ class Fifo(_Base):
             start, finish = self._submit_under_trace(now, work)
         ticket = Ticket(start, finish, self)
         if finish == math.inf:
-            self._never.append(ticket)
+            self._never += (ticket,)
             return ticket
         self._served += finish - start
-        heappush(env._queue, (finish + delay, 1, next(env._eid), ticket))  # type: ignore[misc]
+        heappush(env.calendar, (finish + delay, 1, next(env._eid), ticket))
         return ticket
 
     def _submit_under_trace(self, now: float, work: float) -> tuple[float, float]:
         capacity = self.capacity
-        admitted = max(self._free[0], capacity.integral(now) - self.burst)
-        heapreplace(self._free, admitted + work)
+        before = self._next if self._free is None else self._free[0]
+        admitted = max(before, capacity.integral(now) - self.burst)
+        if self._free is None:
+            self._next = admitted + work
+        else:
+            heapreplace(self._free, admitted + work)
         start = max(now, capacity.when(admitted))
         finish = max(start, capacity.when(admitted + work)) if work > 0 else start
         return start, finish
@@ -134,16 +139,19 @@ class Fifo(_Base):
         self.up, self.since = False, now
         lost = self._pending()
         self._served = self.busy()
-        self._never.clear()
-        self._free = [-math.inf] * self.servers
+        self._never = ()
+        self._next = -math.inf
+        self._free = [-math.inf] * self.servers if self.servers > 1 else None
         down = self.down(self.name, now)
         for ticket in lost:
             self.env.fail(ticket, down)
 
     def _pending(self) -> list[Ticket]:
         now = self.env.now
-        tickets = [ticket for ticket in self.env.tickets(self) if ticket.down is None and ticket.finish > now]
-        return tickets + self._never
+        tickets = [
+            ticket for ticket in self.env.tickets(self) if ticket.finish > now and not isinstance(ticket.story, Down)
+        ]
+        return [*tickets, *self._never]
 
     def restore(self) -> None:
         """Come up again, empty."""
@@ -152,9 +160,12 @@ class Fifo(_Base):
     def busy(self) -> float:
         """Return the time in service until now, summed over servers [s]."""
         now = self.env.now
-        if max(self._free) <= now and self._rate and not self._never:
+        last = self._next if self._free is None else max(self._free)
+        if last <= now and self._rate:
             return self._served
-        ahead = math.fsum(ticket.finish - max(ticket.start, now) for ticket in self._pending() if ticket.finish < math.inf)
+        ahead = math.fsum(
+            ticket.finish - max(ticket.start, now) for ticket in self._pending() if ticket.finish < math.inf
+        )
         return self._served - ahead + math.fsum(max(0.0, now - ticket.start) for ticket in self._never)
 
     def waiting(self) -> int:
@@ -251,5 +262,3 @@ class Shared(_Base):
     def waiting(self) -> int:
         """Return how many jobs are present."""
         return len(self._jobs)
-
-

@@ -22,7 +22,7 @@ from simulator.foundation.errors import ProfileError, UnitError
 from simulator.foundation.units import BANDWIDTH, COMPUTE, DURATION, PER_BYTE, POWER, SIZE, Dimension
 
 GRADES = ("measured", "transferred", "published", "guessed")
-"""Evidence grades, best first: measured on this hardware, carried over from other measurements, as published, guessed."""
+"""Evidence grades, best first: measured on this hardware, carried over from others, as published, guessed."""
 
 
 def worst(grades: set[str]) -> str:

@@ -86,7 +86,9 @@ class Library:
             raise ProfileError(f'no model named "{name}".{did_you_mean(name, known)} Known: {", ".join(known)}')
         sizes = sorted({profile.resolution for profile in found} | {key.input for key in keys})
         if resolution is None and len(sizes) > 1:
-            raise ProfileError(f'model "{name}" was profiled at inputs {", ".join(sizes)}; say which: input: {sizes[0]}')
+            raise ProfileError(
+                f'model "{name}" was profiled at inputs {", ".join(sizes)}; say which: input: {sizes[0]}'
+            )
         wanted = sizes[0] if resolution is None else resolution
         found = [profile for profile in found if profile.resolution == wanted]
         keys = [key for key in keys if key.input == wanted]
@@ -202,9 +204,7 @@ def _repeats(path: Path, layers: Sequence[Layer], tick: float) -> tuple[tuple[fl
     with file.open(encoding="utf-8", newline="") as stream:
         rows = list(csv.DictReader(stream))
     try:
-        return tuple(
-            tuple(max(0.0, float(row[layer.name]) - tick) * 1e-9 for layer in layers) for row in rows
-        )
+        return tuple(tuple(max(0.0, float(row[layer.name]) - tick) * 1e-9 for layer in layers) for row in rows)
     except (KeyError, ValueError, TypeError) as error:
         raise ProfileError(f"{file}: does not fit {path.name}: {error}") from None
 
@@ -256,7 +256,9 @@ def _between(low: ModelProfile, high: ModelProfile, weight: float, batch: int) -
         measured[name] = LayerTimes(
             name,
             tuple(mix(x, y) for x, y in zip(a.seconds, b.seconds, strict=True)),
-            tuple(tuple(mix(x, y) for x, y in zip(*runs, strict=True)) for runs in zip(a.repeats, b.repeats)),
+            tuple(
+                tuple(mix(x, y) for x, y in zip(*runs, strict=True)) for runs in zip(a.repeats, b.repeats, strict=False)
+            ),
             "transferred",
             f"between batch {low.batch} and {high.batch}",
         )

@@ -106,9 +106,9 @@ class ModelProfile:
         """Return the number of layers."""
         return len(self.layers)
 
-    def graph(self) -> nx.DiGraph:
+    def graph(self) -> nx.DiGraph[str]:
         """Return the layer graph, with the input as a node and each ``Layer`` under the key ``layer``."""
-        graph = nx.DiGraph()
+        graph: nx.DiGraph[str] = nx.DiGraph()
         graph.add_node(self.input)
         for layer in self.layers:
             graph.add_node(layer.name, layer=layer)
@@ -204,4 +204,3 @@ def _spread(seconds: Sequence[float], run: Sequence[float], medians: Sequence[fl
         second * (there / median if median > 0 else 1.0)
         for second, there, median in zip(seconds, run, medians, strict=True)
     )
-

@@ -76,9 +76,7 @@ class Placement:
 
     def reassign(self, node: str, to: str) -> Placement:
         """Return this placement with the segments of *node* on node *to*."""
-        return Placement(
-            tuple(Segment(to if s.node == node else s.node, s.start, s.stop) for s in self.segments)
-        )
+        return Placement(tuple(Segment(to if s.node == node else s.node, s.start, s.stop) for s in self.segments))
 
     def exit_before(self, node: str) -> Placement:
         """Return this placement cut off before the first segment of *node*.

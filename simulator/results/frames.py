@@ -13,7 +13,6 @@ import math
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from importlib.metadata import version
@@ -89,7 +88,7 @@ class Results:
             ResultsError: if this run did not record it.
         """
         if name not in self.columns:
-            hint = ' (record: spans in the scenario switches it on)' if name in TABLES else ""
+            hint = " (record: spans in the scenario switches it on)" if name in TABLES else ""
             raise ResultsError(f'this run has no frame "{name}"{hint}; it has: {", ".join(self.columns)}')
         columns = self.columns[name]
         frame = pd.DataFrame(
@@ -146,9 +145,9 @@ class Results:
                 be written.
         """
         target = Path(folder)
-        if target.exists() and (not target.is_dir() or any(target.iterdir())):
-            if not (force and (target / "provenance.json").is_file()):
-                raise ResultsError(f"{folder} exists already; choose another --out, or --force to replace a saved run")
+        taken = target.exists() and (not target.is_dir() or any(target.iterdir()))
+        if taken and not (force and (target / "provenance.json").is_file()):
+            raise ResultsError(f"{folder} exists already; choose another --out, or --force to replace a saved run")
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
             draft = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent))
@@ -247,7 +246,7 @@ def _weakest(grades: np.ndarray[Any, Any]) -> str:
     return max((str(grade) for grade in grades), key=order.index, default="measured")
 
 
-def provenance(parts: Any) -> Mapping[str, Any]:
+def provenance(parts: Any) -> dict[str, Any]:
     """Return where the numbers of a run come from: version, profiles and their grades, hardware."""
     return {
         "offing": version("offing"),

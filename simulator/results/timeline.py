@@ -13,6 +13,7 @@ from typing import Any
 
 from simulator.foundation.errors import ResultsError
 from simulator.results.frames import Results
+from simulator.results.record import SpanRow
 
 SHOWN = ("compute", "transfer")
 """Kinds of span that occupy a resource and so are drawn."""
@@ -24,10 +25,9 @@ def timeline(results: Results) -> dict[str, Any]:
     Raises:
         ResultsError: if the run did not record spans.
     """
-    spans = results.spans
-    spans = spans[spans["kind"].isin(SHOWN)].sort_values(["start_s", "finish_s"], kind="stable")
-    nodes = list(results.nodes["node"])
-    resources = [*nodes, *(name for name in spans["resource"].unique() if name not in nodes)]
+    rows = _rows(results)
+    nodes = [str(name) for name in results.columns["nodes"]["node"]]
+    resources = list(dict.fromkeys([*nodes, *(row.resource for row in rows)]))
     process = {name: i + 1 for i, name in enumerate(resources)}
     events: list[dict[str, Any]] = []
     for name, pid in process.items():
@@ -36,23 +36,19 @@ def timeline(results: Results) -> dict[str, Any]:
     lanes: dict[str, list[tuple[float, int]]] = {name: [] for name in resources}
     last: dict[tuple[str, int], tuple[float, int, int]] = {}
     flow = 0
-    for row in spans.itertuples(index=False):
-        free = lanes[row.resource]
+    for row in rows:
+        pid, free = process[row.resource], lanes[row.resource]
         if free and free[0][0] <= row.start_s:
             _, lane = heappop(free)
         else:
             lane = len(free)
-            events.append(
-                {"ph": "M", "pid": process[row.resource], "tid": lane, "name": "thread_name", "args": {"name": f"#{lane}"}}
-            )
+            events.append({"ph": "M", "pid": pid, "tid": lane, "name": "thread_name", "args": {"name": f"#{lane}"}})
         heappush(free, (row.finish_s, lane))
-        pid, start, finish = process[row.resource], row.start_s * 1e6, row.finish_s * 1e6
-        what = f"layers {row.from_layer}-{row.to_layer}" if row.kind == "compute" else f"{row.sent_bytes / 1e3:.1f} kB"
         place = {"pid": pid, "tid": lane}
-        details = {"request": f"{row.source} #{row.request}", "what": what, "completed": bool(row.completed)}
-        details["waited_ms"] = (row.start_s - row.queued_s) * 1e3
-        event = {"ph": "X", "name": f"{row.source} #{row.request}", "cat": row.kind, "ts": start, "dur": finish - start}
-        events.append(event | place | {"args": details})
+        start, length = row.start_s * 1e6, (row.finish_s - row.start_s) * 1e6
+        called = f"{row.source} #{row.request}"
+        slice_ = {"ph": "X", "name": called, "cat": row.kind, "ts": start, "dur": length, "args": _details(row)}
+        events.append(slice_ | place)
         key = (row.source, row.request)
         if key in last:
             flow += 1
@@ -61,8 +57,22 @@ def timeline(results: Results) -> dict[str, Any]:
             events.append(head | {"ph": "s", "ts": before, "pid": from_pid, "tid": from_lane})
             events.append(head | {"ph": "f", "bp": "e", "ts": start} | place)
         # the arrow leaves inside the slice, or a viewer would bind it to the next one
-        last[key] = (start + 0.999 * (finish - start), pid, lane)
+        last[key] = (start + 0.999 * length, pid, lane)
     return {"traceEvents": events, "displayTimeUnit": "ms", "otherData": {k: str(v) for k, v in results.meta.items()}}
+
+
+def _rows(results: Results) -> list[SpanRow]:
+    if "spans" not in results.columns:
+        raise ResultsError('a timeline needs the pieces of work; set "record: spans" in the scenario')
+    columns = results.columns["spans"].values()
+    rows = [SpanRow(*values) for values in zip(*(column.tolist() for column in columns), strict=True)]
+    return sorted((row for row in rows if row.kind in SHOWN), key=lambda row: (row.start_s, row.finish_s))
+
+
+def _details(row: SpanRow) -> dict[str, Any]:
+    what = f"layers {row.from_layer}-{row.to_layer}" if row.kind == "compute" else f"{row.sent_bytes / 1e3:.1f} kB"
+    waited = (row.start_s - row.queued_s) * 1e3
+    return {"what": what, "completed": bool(row.completed), "waited_ms": waited, "energy_j": row.energy_j}
 
 
 def write_timeline(results: Results, path: Path) -> None:

@@ -27,7 +27,7 @@ from simulator.world.view import View
 Progress = Callable[[float, int], None]
 """Called now and then with the simulated time [s] and the requests finished."""
 
-SLICES = 200  # progress calls a run
+SLICES = 200  # of a run: progress is told after each
 
 
 class Simulation:
@@ -57,7 +57,7 @@ class Simulation:
         self.services: list[Service] = []
         for source in self.parts.sources:
             technique = scenario.technique.start(self.streams["technique", source])
-            view = View(self.cluster, source, believed)
+            view = View(self.cluster, source, believed, technique.asks == "request")
             self.services.append(Service(self.cluster, view, technique, deadline, self.streams))
 
     def run(self, progress: Progress | None = None) -> Results:
@@ -69,16 +69,15 @@ class Simulation:
         for service in self.services:
             for story in service.stories(self.parts.arrivals, entry.until, self.streams):
                 env.start(story)
-        if progress is None:
-            env.run(until=entry.until)
-        else:
-            for piece in range(1, SLICES + 1):
-                env.run(until=entry.until * piece / SLICES)
+        for piece in range(1, SLICES + 1):
+            env.run(until=entry.until * piece / SLICES)
+            if progress is not None:
                 progress(env.now, len(self.recorder.requests))
         if entry.drain:
             env.run()
-        for service in self.services:
-            service.abandon()
+        if self.cluster.open:
+            for service in self.services:
+                service.abandon()
         self._final_rows()
         if progress is not None:
             progress(env.now, len(self.recorder.requests))
@@ -97,7 +96,7 @@ class Simulation:
         for service in self.services:
             if service.technique.asks == "view" and self.cluster.nodes[service.source].up:
                 try:
-                    service.place()
+                    service.settle()
                 except ScenarioError:
                     raise
                 except OffingError as error:
@@ -121,9 +120,7 @@ class Simulation:
         for wire in self.cluster.network.wires.values():
             c = wire.channel
             handed, delivered = carried[c.name]
-            self.recorder.links.add(
-                LinkRow(c.name, c.sender, c.receiver, handed, delivered, c.bandwidth.integral(now))
-            )
+            self.recorder.links.add(LinkRow(c.name, c.sender, c.receiver, handed, delivered, c.bandwidth.integral(now)))
 
 
 def run(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any, TypeVar
 
 from simulator.foundation.errors import OffingError, ScenarioError, did_you_mean
@@ -186,7 +187,7 @@ class _Builder:
         made = []
         for direction, sender, receiver in (("up", a, b), ("down", b, a)):
             capacity = link.bandwidth or (link.up if direction == "up" else link.down)
-            assert capacity is not None  # the schema has seen to it  # noqa: S101
+            assert capacity is not None  # the schema has seen to it
             station = ""
             if link.sharing == "airtime":
                 station = f"medium {link.medium or name}"
@@ -246,11 +247,11 @@ class _Builder:
         method: Any = entry.bandwidth if isinstance(entry.bandwidth, str) else "ewma"
         weight = 1.0 if isinstance(entry.bandwidth, str) else entry.bandwidth.ewma
         error = 0.0 if isinstance(entry.profile, str) else entry.profile.error
-        return Knowledge(method, weight, entry.load, error)
+        return Knowledge(method, weight, entry.load, entry.queues, error)
 
     def outages(self) -> list[Outage]:
-        found = []
-        links = {}
+        found: list[Outage] = []
+        links: dict[str, None] = {}
         for name in self.entry.links:
             for channel in self.link(name) if not self.problems else []:
                 links[channel.link] = None
@@ -260,13 +261,15 @@ class _Builder:
             known = list(self.nodes) if kind == "node" else list(links)
             if name not in known and not self.problems:
                 hint = did_you_mean(name, known)
-                self.problem(("dynamics", index, kind), f'no {kind} named "{name}".{hint} Known: {", ".join(known[:20])}')
+                self.problem(
+                    ("dynamics", index, kind), f'no {kind} named "{name}".{hint} Known: {", ".join(known[:20])}'
+                )
                 continue
             length = entry.repair_after
             found.append(Outage(name, entry.at.time) if length is None else Outage(name, entry.at.time, length))
         for name in {outage.name for outage in found}:
             times = sorted((o.start, o.start + o.length) for o in found if o.name == name)
-            if any(end > start for (_, end), (start, _) in zip(times, times[1:], strict=False)):
+            if any(end > start for (_, end), (start, _) in pairwise(times)):
                 self.problem(("dynamics",), f'two failures of "{name}" overlap')
         return found
 
@@ -278,5 +281,3 @@ def build(scenario: Scenario) -> Parts:
         ScenarioError: with every problem found.
     """
     return _Builder(scenario).build()
-
-

@@ -163,7 +163,9 @@ def _set(data: dict[str, Any], path: str, value: Any, document: Document) -> Non
                 here[key] = {}
             else:
                 known = ", ".join(map(str, here))
-                raise ScenarioError(f"{document.name}: {path}: no {key!r} there.{did_you_mean(key, here)} Known: {known}")
+                raise ScenarioError(
+                    f"{document.name}: {path}: no {key!r} there.{did_you_mean(key, here)} Known: {known}"
+                )
         elif isinstance(here[key], str) and key == "model":
             here[key] = {"name": here[key]}
         here = here[key]

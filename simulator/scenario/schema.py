@@ -12,13 +12,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, WithJsonSchema, model_validator
 
-from simulator.foundation.errors import OffingError, UnitError, did_you_mean
+from simulator.foundation.errors import OffingError, UnitError
 from simulator.foundation.units import (
     BANDWIDTH,
-    DURATION,
     SHARE,
     Bytes,
-    BytesPerSecond,
     Period,
     PerSecond,
     Seconds,
@@ -276,7 +274,7 @@ class KnowledgeEntry(_Entry):
     bandwidth: Literal["oracle", "last-transfer"] | EwmaEntry = "oracle"
     load: Literal["oracle", "none"] = "oracle"
     profile: Literal["measured"] | ErrorEntry = "measured"
-    queues: Literal["none"] = "none"
+    queues: Literal["oracle", "none"] = "none"
 
 
 class InstantEntry(_Entry):
@@ -325,5 +323,3 @@ class ScenarioEntry(_Entry):
     """``{kind: NAME, ...parameters}``; ``offing techniques`` lists them."""
     knowledge: KnowledgeEntry = KnowledgeEntry()
     dynamics: tuple[FailureEntry, ...] = ()
-
-

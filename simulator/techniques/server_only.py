@@ -17,4 +17,3 @@ class ServerOnly(Technique):
     def place(self, view: View, request: Request | None = None) -> Placement:
         """Send everything to the server."""
         return Placement.whole(self.server or view.nearest_server(), len(view.model))
-

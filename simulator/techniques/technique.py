@@ -32,9 +32,6 @@ class Technique(BaseModel):
 
     asks: ClassVar[Literal["view", "request"]] = "view"
     """When ``place`` is asked: each time what the view shows has changed, or at each request."""
-    every: ClassVar[float | None] = None
-    """Seconds between calls of ``adapt`` (None: never); a field of the same name makes it a parameter."""
-
     _rng: np.random.Generator = PrivateAttr()
 
     def start(self, rng: np.random.Generator) -> Self:
@@ -46,11 +43,14 @@ class Technique(BaseModel):
     # -- inference -----------------------------------------------------------------------------------------------
 
     def place(self, view: View, request: Request | None = None) -> Placement:
-        """Answer what runs where; *request* is None unless the class says ``asks = "request"``."""
+        """Answer what runs where; reading *request* needs ``asks = "request"`` in the class."""
         return Placement.whole(view.source, len(view.model))
 
     def adapt(self, view: View, current: Placement) -> Redeployment | None:
-        """Answer a new placement for a device from now on, or None to stay; asked ``every`` so often."""
+        """Answer a new placement for a device from now on, or None to stay.
+
+        Asked every ``every`` seconds where the technique has a parameter of that name (``every: Period = 5.0``).
+        """
         return None
 
     def leaves(self, request: Request, exit_index: int, view: View) -> bool:

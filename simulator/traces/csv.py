@@ -66,7 +66,9 @@ def read(path: Path) -> Recording:
         raise TraceError(f"{path.name}:1: end: {end!r} is none of wrap, hold, zero")
     if math.isinf(duration) and len(names) == 2:
         if end != "hold":
-            raise TraceError(f'{path.name}:1: how long does the last segment last? Add "duration_s: ..." or "end: hold"')
+            raise TraceError(
+                f'{path.name}:1: how long does the last segment last? Add "duration_s: ..." or "end: hold"'
+            )
         end = "hold"
     return Recording(starts, values, duration, facts.get("unit"), facts.get("kind", ""), cast("End | None", end))
 

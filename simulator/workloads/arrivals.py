@@ -1,13 +1,14 @@
-"""Arrivals: when a device asks. Each kind is an iterator of times [s], drawn from the device's own stream.
+"""Arrivals: when a device asks. Each kind yields blocks of times [s], drawn from the device's own stream.
 
-``ClosedLoop`` is different in kind: a user asks again only after the answer, so its times come out of the run.
+Blocks, because a generator resumed per request costs more than the time itself. ``ClosedLoop`` is different in kind:
+a user asks again only after the answer, so its times come out of the run.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import accumulate, count, repeat
+from itertools import count, repeat
 from typing import Literal
 
 import numpy as np
@@ -22,9 +23,13 @@ class Poisson:
     rate: float
     """[1/s]."""
 
-    def times(self, rng: np.random.Generator) -> Iterator[float]:
-        """Yield arrival times without end [s]."""
-        return accumulate(blocks(lambda size: rng.exponential(1.0 / self.rate, size)))
+    def times(self, rng: np.random.Generator) -> Iterator[list[float]]:
+        """Yield blocks of arrival times without end [s]."""
+        last, size = 0.0, 16
+        while True:
+            block = (last + np.cumsum(rng.exponential(1.0 / self.rate, size))).tolist()
+            yield block
+            last, size = block[-1], min(2 * size, 1024)
 
 
 @dataclass(frozen=True)
@@ -36,10 +41,10 @@ class Periodic:
     phase: Literal["aligned", "random"] = "aligned"
     """Whether all devices begin at 0, or each at its own random part of the period."""
 
-    def times(self, rng: np.random.Generator) -> Iterator[float]:
-        """Yield arrival times without end [s]."""
+    def times(self, rng: np.random.Generator) -> Iterator[list[float]]:
+        """Yield blocks of arrival times without end [s]."""
         offset = rng.random() * self.every if self.phase == "random" else 0.0
-        return (offset + number * self.every for number in count())
+        return ([offset + number * self.every] for number in count())
 
 
 @dataclass(frozen=True)
@@ -49,9 +54,9 @@ class Replay:
     instants: tuple[float, ...]
     """Sorted [s]."""
 
-    def times(self, rng: np.random.Generator) -> Iterator[float]:
-        """Yield the recorded times [s]."""
-        return iter(self.instants)
+    def times(self, rng: np.random.Generator) -> Iterator[list[float]]:
+        """Yield the recorded times as one block [s]."""
+        yield list(self.instants)
 
 
 @dataclass(frozen=True)

@@ -19,16 +19,19 @@ from simulator.techniques.technique import Technique, overrides
 from simulator.workloads.arrivals import Arrivals, ClosedLoop
 from simulator.world.cluster import Cluster
 from simulator.world.plan import Plan
-from simulator.world.request import Request
+from simulator.world.request import Request, Undeclared
 from simulator.world.view import View
+
+UNDECLARED = Undeclared()
 
 
 class Service:
     """The inference service as one device has it: who decides, what was decided, which requests are under way."""
 
     __slots__ = (
-        "_add", "_count", "_draws", "_layers", "_learns", "_per_request", "_plan", "_redeployed", "_serves", "_stale_at",
-        "_version", "cluster", "deadline", "held_until", "open", "placement", "source", "technique", "view",
+        "_add", "_count", "_draws", "_layers", "_learns", "_per_request", "_plan", "_redeployed", "_serves",
+        "_stale_at", "_version", "cluster", "deadline", "held_until", "open", "placement", "source", "technique",
+        "view",
     )  # fmt: skip
 
     def __init__(self, cluster: Cluster, view: View, technique: Technique, deadline: float, streams: Streams) -> None:
@@ -38,7 +41,7 @@ class Service:
         self.technique = technique
         self.source = view.source
         self.deadline = deadline
-        self.open: dict[Request, None] = {}  # without an answer yet, oldest first
+        self.open = cluster.open
         self.placement: Placement | None = None  # the standing decision
         self.held_until = 0.0  # a redeployment keeps requests waiting until then [s]
         self._per_request = technique.asks == "request"
@@ -51,7 +54,7 @@ class Service:
         self._count = 0
         self._layers = len(view.model)
         self._draws: Iterator[int] = repeat(0)
-        if any(timing.varies for timing in cluster.timing.values()):
+        if cluster.varies:
             draws = streams["variability", self.source]
             self._draws = blocks(lambda size: draws.integers(1, 2**31, size))
         self._redeployed = False
@@ -76,12 +79,13 @@ class Service:
         if self.held_until > request.arrival:
             yield self.held_until
             cluster.held(request, request.arrival)
-        if not cluster.nodes[source].up:
+        if cluster.network.troubled and not cluster.nodes[source].up:
             begin = cluster.now
             yield cluster.repair(source)
             cluster.recovered(request, begin)
-        plan = self._plan_of(self.place(request))
-        env = cluster.env
+        env, plan = cluster.env, self._plan
+        if plan is None or cluster.sensor.version != self._version or env._now >= self._stale_at:
+            plan = self._plan_of(self.place(request))
         while True:
             try:
                 for task in plan.tasks:
@@ -103,6 +107,10 @@ class Service:
                 plan = cluster.plan(source, placement, here, layer)
                 cluster.recovered(request, begin)
         self.close(request, plan)
+
+    def settle(self) -> None:
+        """Take the first decision now, before anybody asks."""
+        self._plan_of(self.place())
 
     def _plan_of(self, placement: Placement) -> Plan:
         """Return *placement* resolved, kept for the last one asked."""
@@ -131,7 +139,7 @@ class Service:
 
     def close(self, request: Request, plan: Plan, outcome: str = "") -> None:
         """Write the row of a request that ends now (a story of one's own calls this last)."""
-        r = request
+        r, label = request, plan.label
         now = self.cluster.env._now
         latency = now - r.arrival
         if not outcome:
@@ -139,7 +147,7 @@ class Service:
             if plan.placement.end < self._layers:
                 outcome = "degraded"
         row = (
-            r.source, r.number, r.arrival, now, latency, outcome, *plan.label, r.queue, r.compute, r.transfer,
+            r.source, r.number, r.arrival, now, latency, outcome, label[0], label[1], r.queue, r.compute, r.transfer,
             r.delay, r.software, r.recovery, r.hold, r.sent, r.device_energy, r.energy,
         )  # fmt: skip
         self._add(row)  # a bare tuple: making a RequestRow here costs as much as a station
@@ -150,13 +158,13 @@ class Service:
     def abandon(self) -> None:
         """Write a row for every request that has no answer when the run ends: nothing vanishes."""
         plan = self._plan_of(self.placement or Placement.whole(self.source, self._layers))
-        for r in list(self.open):
+        for r in [request for request in self.open if request.source == self.source]:
             row = RequestRow(
                 r.source, r.number, r.arrival, math.nan, math.nan, "unfinished", *plan.label, r.queue,
                 r.compute, r.transfer, r.delay, r.software, r.recovery, r.hold, r.sent, r.device_energy, r.energy,
             )  # fmt: skip
             self._add(row)
-        self.open.clear()
+            del self.open[r]
 
     # -- decisions -----------------------------------------------------------------------------------------------
 
@@ -168,14 +176,11 @@ class Service:
             if placement != self.placement:
                 self._adopt(placement, "place")
             return placement
-        version = cluster.sensor.version
-        if version == self._version and cluster.env._now < self._stale_at and self.placement is not None:
-            return self.placement
-        self._version = version
+        self._version = cluster.sensor.version
         self._stale_at = self.view.valid_until()
         if self._redeployed and self.placement is not None and self.view.fits(self.placement):
             return self.placement  # ``adapt`` has taken over from ``place``
-        placement = self.technique.place(self.view, None)
+        placement = self.technique.place(self.view, UNDECLARED)
         if placement != self.placement:
             self._adopt(placement, "place")
         return placement
@@ -208,18 +213,20 @@ class Service:
             if change is not None:
                 self._adopt(change.placement, "adapt")
                 self._redeployed = True
+                self._stale_at = -math.inf
                 self.held_until = self.cluster.now + change.downtime
 
     # -- arrivals ------------------------------------------------------------------------------------------------
 
-    def arrivals_story(self, times: Iterator[float], until: float) -> Story:
-        """Begin a request at each of *times* before *until* [s]."""
-        start = self.cluster.env.start
-        for time in times:
-            if time >= until:
-                return
-            yield time
-            start(self.admit())
+    def arrivals_story(self, blocks: Iterator[list[float]], until: float) -> Story:
+        """Begin a request at each of the times in *blocks* before *until* [s]."""
+        start, admit = self.cluster.env.start, self.admit
+        for block in blocks:
+            for time in block:
+                if time >= until:
+                    return
+                yield time
+                start(admit())
 
     def user_story(self, pauses: Iterator[float], until: float) -> Story:
         """Ask, wait for the answer, think, ask again."""
@@ -234,8 +241,6 @@ class Service:
                 yield self.user_story(arrivals.pauses(streams["thinking", self.source, str(user)]), until)
         else:
             yield self.arrivals_story(arrivals.times(streams["arrivals", self.source]), until)
-        every = self.technique.every
+        every = getattr(self.technique, "every", None)
         if every is not None and overrides(self.technique, "adapt"):
             yield self.adapt_story(every, until)
-
-

@@ -56,6 +56,10 @@ class Cluster:
         self.sensor = BandwidthSensor(knowledge)
         self.recorder = recorder
         self.timing = {name: timings[node.facts.hardware.name] for name, node in nodes.items()}
+        self.open: dict[Request, None] = {}
+        """Requests without an answer yet, oldest first."""
+        self.varies = any(timing.varies for timing in timings.values())
+        """Whether requests draw which measured repeat they meet."""
         self.cut_bytes = {cut.index: cut.bytes for cut in model.cuts()}
         """Bytes that cross each valid cut."""
         self.residency = Residency(model, nodes)

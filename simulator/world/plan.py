@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from simulator.foundation.errors import NodeDown
 from simulator.physics.engine import Story, Ticket
@@ -39,8 +39,8 @@ class Task(Protocol):
     def submit(self, request: Request) -> Ticket | float | None:
         """Hand the work over and return what to wait for; None where :meth:`story` must be followed instead."""
 
-    def book(self, request: Request, begin: float, ticket: Ticket | float) -> None:
-        """Write down what was waited for since *begin* [s]."""
+    def book(self, request: Request, begin: float, ticket: Any) -> None:
+        """Write down what was waited for since *begin* [s]: the ticket or time that ``submit`` gave."""
 
     def lost(self, request: Request, begin: float, now: float) -> None:
         """Write down that a failure took the work away."""
@@ -49,7 +49,7 @@ class Task(Protocol):
 class Compute:
     """Layers [start, stop) on a node."""
 
-    __slots__ = ("books", "home", "node", "seconds", "start", "stop", "timing", "watts")
+    __slots__ = ("books", "home", "node", "seconds", "start", "station", "stop", "timing", "watts")
 
     def __init__(self, node: Node, timing: Timing, start: int, stop: int, books: Books) -> None:
         """Take the node, its layer times, and the layers."""
@@ -60,11 +60,16 @@ class Compute:
         self.books = books
         self.watts = node.watts_per_slot
         self.home = node.name == books.source
-        self.seconds = -1.0 if timing.varies else timing.seconds(start, stop, 0, 0)  # negative: differs per request
+        # Where the time is the same for every request and the node has no cold start, the way to its station is short.
+        fixed = not timing.varies
+        self.seconds = timing.seconds(start, stop, 0, 0) * (1.0 if node.cold else node.slowdown) if fixed else -1.0
+        self.station = node.station if fixed and not node.cold else None
 
     def submit(self, request: Request) -> Ticket:
         """Put the layers on the node's processor."""
-        seconds = self.seconds
+        station, seconds = self.station, self.seconds
+        if station is not None:
+            return station.submit(seconds)
         if seconds < 0.0:
             seconds = self.timing.seconds(self.start, self.stop, request.draw, self.node.salt)
         return self.node.compute(seconds)
@@ -109,29 +114,29 @@ class Transfer:
 
     def submit(self, request: Request) -> Ticket | None:
         """Put the message on the leg; it is there when its last byte has crossed."""
-        network = self.network
+        network, leg, framed = self.network, self.leg, self.framed
         if network.troubled and not self.sender.up:
             raise NodeDown(self.sender.name, self.sender.station.since)
-        return network.submit(self.leg, self.framed, self.delay)
+        if leg.fifo is None:
+            return network.submit(leg, framed, self.delay)
+        leg.handed += framed
+        return leg.fifo.submit(framed, self.delay)
 
-    def book(self, request: Request, begin: float, ticket: Ticket) -> None:
-        """Add to the request's queueing, transfer and energy."""
-        start = ticket.start
-        self._book(request, begin, start, ticket.finish, ticket.finish - start)
-
-    def _book(self, request: Request, begin: float, start: float, finish: float, busy: float) -> None:
+    def book(self, request: Request, begin: float, ticket: Ticket, busy: float | None = None) -> None:
+        """Add to the request's queueing, transfer and energy; *busy* is how long bytes flowed, where not all along."""
+        start, finish, framed = ticket.start, ticket.finish, self.framed
         request.queue += start - begin
         request.transfer += finish - start
         request.delay += self.delay
-        request.sent += self.framed
-        self.leg.delivered += self.framed
+        request.sent += framed
+        self.leg.delivered += framed
         books = self.books
         if not books.sensor.oracle:
-            books.sensor.observe(self.leg, self.framed, finish - begin)
-        joules = self._radio(busy, request) if books.radios else 0.0
+            books.sensor.observe(self.leg, framed, finish - begin)
+        joules = self._radio(finish - start if busy is None else busy, request) if books.radios else 0.0
         if books.spans is not None:
             books.spans.add(("transfer", self.leg.name, request.source, request.number, begin, start, finish,
-                             0, 0, self.framed, joules, True))  # fmt: skip
+                             0, 0, framed, joules, True))  # fmt: skip
 
     def _radio(self, busy: float, request: Request) -> float:
         sender, receiver = self.sender, self.receiver
@@ -189,7 +194,7 @@ class SlowTransfer(Transfer):
             yield opened + self.round_trip
         finish = env._now
         yield finish + self.delay
-        self._book(request, begin, start, finish, busy)
+        self.book(request, begin, Ticket(start, finish), busy)
 
     def _window(self, size: float) -> Ticket:
         if not self.sender.up:
@@ -233,4 +238,3 @@ class Plan:
     tasks: tuple[Task, ...]
     reached: tuple[tuple[str, int], ...]
     """Per task: the node that holds the tensors, and the first layer not done, before it; and at the end."""
-

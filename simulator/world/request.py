@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from typing import NoReturn
+
+from simulator.foundation.errors import KnowledgeError
+
 
 class Request:
     """A request. Techniques that ask per request may read it; the world keeps its accounts in it (all in s, B, J)."""
@@ -38,3 +42,27 @@ class Request:
     def __repr__(self) -> str:
         """Write ``Request(pi, 3, at 1.2 s)``."""
         return f"Request({self.source}, {self.number}, at {self.arrival:g} s)"
+
+
+class Undeclared(Request):
+    """Stands for the request where a technique has not said that it looks at requests: reading it raises."""
+
+    __slots__ = ()
+
+    def __init__(self) -> None:
+        """Hold nothing."""
+
+    def __getattr__(self, name: str) -> NoReturn:
+        """Raise :class:`KnowledgeError`, naming the line to add."""
+        raise KnowledgeError(
+            f"place() read request.{name}, but the technique is asked when its view changes, not per request; "
+            'add to the class:  asks = "request"'
+        )
+
+    def __bool__(self) -> bool:
+        """Be false, as None would be."""
+        return False
+
+    def __repr__(self) -> str:
+        """Say what it is."""
+        return "Undeclared()"

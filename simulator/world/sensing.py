@@ -26,6 +26,8 @@ class Knowledge:
     """Weight of the newest transfer in ``ewma``."""
     load: Literal["oracle", "none"] = "oracle"
     """Background load of processors; ``none`` takes every processor for idle."""
+    queues: Literal["oracle", "none"] = "none"
+    """How many jobs wait at a node."""
     profile_error: float = 0.0
     """Relative error (standard deviation) of the layer times techniques believe in; 0 = as measured."""
 
@@ -33,7 +35,7 @@ class Knowledge:
         """Write ``bandwidth oracle, load oracle, profile measured``."""
         bandwidth = f"ewma {self.weight:g}" if self.bandwidth == "ewma" else self.bandwidth
         profile = f"error {self.profile_error:.0%}" if self.profile_error else "measured"
-        return f"bandwidth {bandwidth}, load {self.load}, profile {profile}, queues none"
+        return f"bandwidth {bandwidth}, load {self.load}, profile {profile}, queues {self.queues}"
 
 
 class BandwidthSensor:

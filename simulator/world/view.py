@@ -22,8 +22,11 @@ from simulator.world.request import Request
 class View:
     """The world as the device *source* may know it."""
 
-    def __init__(self, cluster: Cluster, source: str, believed: dict[str, list[float]]) -> None:
-        """Take the world, the device, and the layer times (prefix sums by node) that techniques believe in."""
+    def __init__(
+        self, cluster: Cluster, source: str, believed: dict[str, list[float]], per_request: bool = False
+    ) -> None:
+        """Take the world, the device, the layer times believed in (prefix sums by node), and when it is looked at."""
+        self._per_request = per_request
         self._cluster = cluster
         self._believed = believed
         self.source = source
@@ -73,9 +76,7 @@ class View:
         """
         cluster = self._cluster
         return tuple(
-            option
-            for option in cluster.options(self._chains())
-            if cluster.residency.fits(self.source, option)
+            option for option in cluster.options(self._chains()) if cluster.residency.fits(self.source, option)
         )
 
     def latency(self, placement: Placement) -> float:
@@ -114,15 +115,23 @@ class View:
         return min(self._cluster.sensor.rate(leg, self.now) for leg in legs)
 
     def queue(self, node: str) -> int:
-        """Raise: queues are not known in this scenario.
+        """Return how many jobs *node* has admitted and not done.
 
         Raises:
-            KnowledgeError: always, until a scenario can declare ``queues: reported``.
+            KnowledgeError: if the scenario does not say that queues are known, or the technique is not asked per
+                request (queues change with each, so a standing decision could not follow them).
         """
-        raise KnowledgeError(
-            f'the technique read the queue of "{node}", but the scenario says nothing of queues; '
-            "add to the scenario:  knowledge: {queues: reported every 1 s}"
-        )
+        if self._cluster.knowledge.queues == "none":
+            raise KnowledgeError(
+                f'the technique read the queue of "{node}", but in this scenario queues are not known; '
+                "add to the scenario:  knowledge: {queues: oracle}"
+            )
+        if not self._per_request:
+            raise KnowledgeError(
+                f'the technique read the queue of "{node}", but is asked when its view changes, not per request; '
+                'add to the class:  asks = "request"'
+            )
+        return self._cluster.node(node).station.waiting()
 
     def valid_until(self) -> float:
         """Return when what is known may change by itself [s]: the next step of a trace that may be seen."""
@@ -130,7 +139,9 @@ class View:
         legs = {leg: None for way in self._ways() for leg in way.legs}
         until = min((cluster.sensor.next_change(leg, now) for leg in legs), default=math.inf)
         if cluster.knowledge.load == "oracle":
-            until = min(until, *(cluster.nodes[n].facts.capacity.next_change(now) for n in [self.source, *self.servers]))
+            until = min(
+                until, *(cluster.nodes[n].facts.capacity.next_change(now) for n in [self.source, *self.servers])
+            )
         return until
 
     def check(self, placement: object, who: str, alive: bool = False) -> Placement:
@@ -143,7 +154,9 @@ class View:
             raise PlacementError(f"{who} answered {placement!r}; place() answers a Placement")
         nodes, cuts = self._cluster.nodes, self._cluster.cut_bytes
         if placement.end > len(self.model):
-            raise PlacementError(f'{who} placed layer {placement.end - 1}, but "{self.model.name}" has {len(self.model)}')
+            raise PlacementError(
+                f'{who} placed layer {placement.end - 1}, but "{self.model.name}" has {len(self.model)}'
+            )
         for segment in placement.segments:
             layers = f"layers {segment.start} to {segment.stop - 1} of {self.model.name}"
             if segment.node not in nodes:
@@ -161,8 +174,9 @@ class View:
             need = self._cluster.residency.need(s.node, self.source, s.start, s.stop)
             facts = nodes[s.node].facts
             if need > facts.memory:
+                layers = f'layers {s.start} to {s.stop - 1} of "{self.model.name}"'
                 raise PlacementError(
-                    f'layers {s.start} to {s.stop - 1} of "{self.model.name}" need {need / 2**20:.1f} MiB on "{s.node}" '
+                    f'{layers} need {need / 2**20:.1f} MiB on "{s.node}" '
                     f"(weights, and activations of {facts.slots} requests at once), which has "
                     f"{facts.memory / 2**20:.1f} MiB"
                 )
@@ -204,7 +218,9 @@ class View:
         return (believed[segment.stop] - believed[segment.start]) * node.slowdown / left
 
     def _answer(self, placement: Placement) -> float:
-        return self._cluster.answer_bytes if placement.end == len(self.model) else self._cluster.cut_bytes[placement.end]
+        return (
+            self._cluster.answer_bytes if placement.end == len(self.model) else self._cluster.cut_bytes[placement.end]
+        )
 
     def _is_server(self, name: str) -> bool:
         return self._cluster.nodes[name].facts.kind == "server"

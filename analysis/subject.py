@@ -1,0 +1,132 @@
+"""What a figure is drawn of: a scenario (run when a figure needs it) or a saved run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from importlib.metadata import version
+from pathlib import Path
+
+import pandas as pd
+import yaml
+
+from simulator import Results, Scenario, Simulation, run
+from simulator.foundation.errors import RegistryError, ResultsError, did_you_mean
+from simulator.profiles.hardware import worst
+from simulator.world.cluster import Cluster
+from simulator.world.view import View
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A scenario, and its results where it has been run."""
+
+    scenario: Scenario
+    saved: Results | None = None
+    wanted: str | None = None
+    """Device whose requests to look at where a figure shows one device's; the first source where none is given."""
+
+    @classmethod
+    def of(cls, source: str | Path | Scenario | Results | Subject, device: str | None = None) -> Subject:
+        """Take a scenario (object, file, or name of a shipped one) or a run (object or folder).
+
+        Raises:
+            ScenarioError: if there is no such scenario, or it is wrong.
+            ResultsError: if a folder is not a saved run.
+        """
+        if isinstance(source, Subject):
+            return source
+        if isinstance(source, Scenario):
+            return cls(source, wanted=device)
+        if isinstance(source, Results) or Path(source).is_dir():
+            results = source if isinstance(source, Results) else Results.load(source)
+            return cls(_scenario_behind(results), results, device)
+        return cls(Scenario.load(source), wanted=device)
+
+    @cached_property
+    def results(self) -> Results:
+        """The run: the saved one, else one made now."""
+        return self.saved or run(self.scenario)
+
+    @cached_property
+    def world(self) -> Simulation:
+        """The scenario made live and not yet run, for figures of what would happen."""
+        return Simulation(self.scenario)
+
+    @property
+    def cluster(self) -> Cluster:
+        """The nodes and links of :attr:`world`."""
+        return self.world.cluster
+
+    @property
+    def device(self) -> str:
+        """The device to look at.
+
+        Raises:
+            RegistryError: if the one asked for sends no requests.
+        """
+        sources = self.world.parts.sources
+        if self.wanted is not None and self.wanted not in sources:
+            hint = did_you_mean(self.wanted, sources)
+            known = ", ".join(sources[:20])
+            raise RegistryError(f'no device named "{self.wanted}" sends requests.{hint} Known: {known}')
+        return self.wanted or sources[0]
+
+    @property
+    def view(self) -> View:
+        """What the device may see at the start."""
+        return next(service.view for service in self.world.services if service.source == self.device)
+
+    @property
+    def technique(self) -> str:
+        """Name of the technique."""
+        if self.saved is not None:
+            return str(self.saved.meta["technique"])
+        return str(self.scenario.document.data["technique"]["kind"])
+
+    @cached_property
+    def first_choice(self) -> int | None:
+        """The split point the technique chose first for the device; None where that is not known."""
+        if self.saved is None:
+            service = next(service for service in self.world.services if service.source == self.device)
+            if service.technique.asks == "view":
+                return service.place().split_point(self.device)
+            return None
+        if "decisions" not in self.saved.columns:
+            return None
+        decisions = self.saved.decisions
+        mine = decisions[(decisions["source"] == self.device) & (decisions["hook"] == "place")]
+        return int(mine["split_point"].iloc[0]) if len(mine) else None
+
+    def caption(self) -> str:
+        """Write where the figure comes from: scenario, technique, seed, version, weakest evidence."""
+        grade = worst({times.grade for times in self.world.parts.times.values()})
+        seed = f"seed {self.scenario.entry.seed}"
+        return "  ·  ".join((self.scenario.name, self.technique, seed, version_of_offing(), f"evidence: {grade}"))
+
+
+def _scenario_behind(results: Results) -> Scenario:
+    """Return the scenario of *results*, under a neutral technique: the real one need not be installed here."""
+    data = yaml.safe_load(results.scenario_text)
+    return Scenario.from_dict({**data, "technique": {"kind": "device-only"}})
+
+
+def requests_of(results: Results, answered: bool = False) -> pd.DataFrame:
+    """Return the requests that arrived after the warm-up; those with an answer only, if *answered*.
+
+    Raises:
+        ResultsError: if there is none.
+    """
+    warm = float(results.meta["warmup_s"])
+    frame = results.requests[results.requests["arrival_s"] >= warm]
+    if answered:
+        frame = frame[frame["finish_s"].notna()]
+    if frame.empty:
+        kind = "answered requests" if answered else "requests"
+        raise ResultsError(f'the run of "{results.meta["scenario"]}" has no {kind} to draw')
+    return frame.reset_index(drop=True)
+
+
+def version_of_offing() -> str:
+    """Return ``offing 0.1.0``, for captions."""
+    return f"offing {version('offing')}"

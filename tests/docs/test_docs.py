@@ -1,0 +1,137 @@
+"""What README and docs say, runs.
+
+How a fenced block is marked decides what happens with it, file by file, in order, in one folder per file:
+
+- ``bash``: each line is run (``offing ...`` only), ``python``: executed, all blocks of a file in one namespace;
+- ``text`` right behind one of these: what it must have printed; a line ``...`` stands for anything;
+- a first line ``# NAME.yaml`` (or .csv, .py ...): the block is also written to that file; scenarios are validated;
+- ``console``, ``toml`` and others are only read;
+- ``<!-- not run here: REASON -->`` in the line above: not run. There should be few.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import itertools
+import re
+import shlex
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import yaml
+
+from analysis import draw
+from simulator import Scenario
+from simulator.cli import main
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGES = sorted([*ROOT.glob("*.md"), *(p for p in ROOT.glob("docs/**/*.md") if "_build" not in p.parts)])
+FENCE = re.compile(r"^( *)```(\S*)[^\n]*\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
+FILE = re.compile(r"#\s*([\w./-]+\.(?:yaml|csv|json|py|toml))\s*$")
+NOT_RUN = re.compile(r"<!-- not run here: (.+) -->\s*\Z")
+NEEDS_DATA = {"docs/how-to/profile_a_model.md"}
+
+
+@dataclass(frozen=True)
+class Block:
+    """One fenced block."""
+
+    language: str
+    text: str
+    line: int
+    skipped: bool
+
+
+def blocks_of(page: Path) -> list[Block]:
+    source = page.read_text(encoding="utf-8")
+    found = []
+    for match in FENCE.finditer(source):
+        indent, language, body = match.groups()
+        text = "".join(line.removeprefix(indent) for line in body.splitlines(keepends=True))
+        line = source.count("\n", 0, match.start()) + 1
+        found.append(Block(language, text, line, bool(NOT_RUN.search(source[: match.start()].rstrip(" ")))))
+    return found
+
+
+def test_there_are_pages_with_blocks_and_few_are_left_out():
+    blocks = [block for page in PAGES for block in blocks_of(page)]
+    runnable = [block for block in blocks if block.language in ("bash", "python")]
+    assert len(runnable) >= 12
+    assert sum(block.skipped for block in runnable) <= 8
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_block_runs(page, tmp_path, monkeypatch, update_golden):
+    if str(page.relative_to(ROOT)) in NEEDS_DATA and not (ROOT.parent / "shared" / "data").is_dir():
+        pytest.skip("needs the third-party recordings in ../shared/data")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "100")
+    namespace: dict[str, object] = {"__name__": "page"}
+    printed = ""
+    for block in blocks_of(page):
+        if block.skipped:
+            continue
+        name = FILE.match(block.text)
+        if name:
+            file = tmp_path / name.group(1)
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(block.text, encoding="utf-8")
+        if block.language in ("bash", "python"):
+            printed = run_bash(block.text) if block.language == "bash" else run_python(page, block, namespace)
+        elif block.language == "text" and printed:
+            if update_golden and not fits(block.text, printed):
+                rewrite(page, block, printed)
+            assert fits(block.text, printed), f"{page.name}:{block.line}: it printed\n{printed}"
+            printed = ""
+        elif block.language == "yaml" and name and "nodes:" in block.text:
+            Scenario.load(tmp_path / name.group(1))
+        elif block.language in ("yaml", "toml"):
+            assert block.language == "toml" or yaml.safe_load(block.text) is not None
+
+
+def run_bash(text: str) -> str:
+    output = io.StringIO()
+    for command in itertools.chain.from_iterable(line.split(" && ") for line in text.splitlines() if line.strip()):
+        program, *arguments = shlex.split(command, comments=True)
+        assert program == "offing", f"only offing is run here, not {program}; mark the block as not run"
+        with contextlib.redirect_stdout(output), contextlib.redirect_stderr(io.StringIO()) as errors:
+            try:
+                main(arguments)
+            except SystemExit as end:
+                assert not end.code, f"{command}: exit code {end.code}: {errors.getvalue()}"
+    return output.getvalue()
+
+
+def run_python(page: Path, block: Block, namespace: dict[str, object]) -> str:
+    code = compile("\n" * block.line + block.text, str(page), "exec")
+    with contextlib.redirect_stdout(io.StringIO()) as output:
+        exec(code, namespace)
+    return output.getvalue()
+
+
+def fits(expected: str, printed: str) -> bool:
+    """Return whether *printed* is as *expected*, where a line ``...`` stands for any lines."""
+    parts = [re.escape("\n".join(lines(part))) for part in re.split(r"^\.\.\.$", expected, flags=re.MULTILINE)]
+    return re.fullmatch(r"\n?(?:.*\n)?".join(parts) if len(parts) > 1 else parts[0], "\n".join(lines(printed)), re.DOTALL) is not None
+
+
+def lines(text: str) -> list[str]:
+    return [line.rstrip() for line in text.strip("\n").splitlines()]
+
+
+def rewrite(page: Path, block: Block, printed: str) -> None:
+    """Put the whole output in place of *block*: shorten it by hand with lines of ``...``."""
+    source = page.read_text(encoding="utf-8")
+    page.write_text(source.replace(block.text, "\n".join(lines(printed)) + "\n", 1), encoding="utf-8")
+    pytest.fail(f"{page.name}:{block.line} was written anew; look at the diff and run again")
+
+
+@pytest.mark.parametrize("name", ["cuts", "gantt"])
+def test_the_pictures_shown_are_of_today(name):
+    shown = pd.read_csv(ROOT / "docs" / "images" / f"{name}.csv")
+    pd.testing.assert_frame_equal(shown, draw(name, "quick/split_inference").table, check_dtype=False, rtol=1e-6)
+
+
