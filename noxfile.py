@@ -1,6 +1,6 @@
 """The five words of the project: setup, check, test, docs, bench. They run in the environment nox was started from.
 
-    python -m pip install -e ".[dev]" && nox -s check test docs
+python -m pip install -e ".[dev]" && nox -s check test docs
 """
 
 import nox

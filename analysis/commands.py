@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Sequence
+from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated
 
@@ -13,7 +14,7 @@ from rich.console import Console
 
 from analysis.figures import FIGURES, check_name, draw, gantt, layers
 from analysis.picture import Picture
-from analysis.subject import Subject, version_of_offing
+from analysis.subject import Subject
 from simulator import Library, Scenario, ScenarioError
 from simulator.commands.run import JsonOption, SetOption, _changes
 from simulator.foundation.units import DURATION
@@ -71,7 +72,7 @@ def _layers_alone(figure: str, source: str | None, model: str | None, hardware: 
     profile = library.model(model)
     times = {name: profile.times_on(library.hardware(name)) for name in hardware}
     grade = worst({found.grade for found in times.values()})
-    return layers.draw_profile(profile, times, f"{version_of_offing()}  ·  evidence: {grade}")
+    return layers.draw_profile(profile, times, f"offing {version('offing')}  ·  evidence: {grade}")
 
 
 def _seconds(text: str | None) -> float | None:

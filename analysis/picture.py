@@ -65,7 +65,7 @@ Heights = Mapping[str, npt.NDArray[np.float64]]
 """Part of a latency → one number per bar [s]."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Picture:
     """A figure and the table it was drawn from."""
 
@@ -89,6 +89,10 @@ class Picture:
         except OSError as error:
             raise ResultsError(f"{folder}: cannot be written: {error.strerror}") from None
         return files
+
+    def __repr__(self) -> str:
+        """Write ``Picture(cuts, table of 154 rows)``."""
+        return f"Picture({self.name}, table of {len(self.table)} rows)"
 
     def _image(self, form: str) -> bytes:
         stream = io.BytesIO()

@@ -13,16 +13,16 @@ import yaml
 from simulator import Results, Scenario, Simulation, run
 from simulator.foundation.errors import RegistryError, ResultsError, did_you_mean
 from simulator.profiles.hardware import worst
+from simulator.techniques.registry import name_of
 from simulator.world.cluster import Cluster
 from simulator.world.view import View
 
 
 @dataclass(frozen=True)
 class Subject:
-    """A scenario, and its results where it has been run."""
+    """A scenario, or a run that has been made of one."""
 
-    scenario: Scenario
-    saved: Results | None = None
+    given: Scenario | Results
     wanted: str | None = None
     """Device whose requests to look at where a figure shows one device's; the first source where none is given."""
 
@@ -36,17 +36,19 @@ class Subject:
         """
         if isinstance(source, Subject):
             return source
-        if isinstance(source, Scenario):
-            return cls(source, wanted=device)
-        if isinstance(source, Results) or Path(source).is_dir():
-            results = source if isinstance(source, Results) else Results.load(source)
-            return cls(_scenario_behind(results), results, device)
-        return cls(Scenario.load(source), wanted=device)
+        if isinstance(source, (Scenario, Results)):
+            return cls(source, device)
+        return cls(Results.load(source) if Path(source).is_dir() else Scenario.load(source), device)
+
+    @cached_property
+    def scenario(self) -> Scenario:
+        """The scenario: the given one, else the one behind the run."""
+        return self.given if isinstance(self.given, Scenario) else _scenario_behind(self.given)
 
     @cached_property
     def results(self) -> Results:
-        """The run: the saved one, else one made now."""
-        return self.saved or run(self.scenario)
+        """The run: the given one, else one made now."""
+        return self.given if isinstance(self.given, Results) else run(self.given)
 
     @cached_property
     def world(self) -> Simulation:
@@ -77,32 +79,31 @@ class Subject:
         """What the device may see at the start."""
         return next(service.view for service in self.world.services if service.source == self.device)
 
-    @property
-    def technique(self) -> str:
-        """Name of the technique."""
-        if self.saved is not None:
-            return str(self.saved.meta["technique"])
-        return str(self.scenario.document.data["technique"]["kind"])
-
     @cached_property
     def first_choice(self) -> int | None:
         """The split point the technique chose first for the device; None where that is not known."""
-        if self.saved is None:
+        if isinstance(self.given, Scenario):
             service = next(service for service in self.world.services if service.source == self.device)
-            if service.technique.asks == "view":
-                return service.place().split_point(self.device)
+            asked = service.technique.asks == "view"
+            return service.technique.place(service.view).split_point(self.device) if asked else None
+        if "decisions" not in self.given.columns:
             return None
-        if "decisions" not in self.saved.columns:
-            return None
-        decisions = self.saved.decisions
+        decisions = self.given.decisions
         mine = decisions[(decisions["source"] == self.device) & (decisions["hook"] == "place")]
         return int(mine["split_point"].iloc[0]) if len(mine) else None
 
     def caption(self) -> str:
         """Write where the figure comes from: scenario, technique, seed, version, weakest evidence."""
-        grade = worst({times.grade for times in self.world.parts.times.values()})
-        seed = f"seed {self.scenario.entry.seed}"
-        return "  ·  ".join((self.scenario.name, self.technique, seed, version_of_offing(), f"evidence: {grade}"))
+        if isinstance(self.given, Results):
+            meta = self.given.meta
+            name, technique, seed = meta["scenario"], meta["technique"], meta["seed"]
+            made_by = self.given.provenance.get("offing", "")
+            grades = set(self.given.columns["nodes"]["grade"].astype(str))
+        else:
+            name, seed, made_by = self.given.name, self.given.entry.seed, version("offing")
+            technique = name_of(self.given.technique)
+            grades = {times.grade for times in self.world.parts.times.values()}
+        return "  ·  ".join((name, technique, f"seed {seed}", f"offing {made_by}", f"evidence: {worst(grades)}"))
 
 
 def _scenario_behind(results: Results) -> Scenario:
@@ -125,8 +126,3 @@ def requests_of(results: Results, answered: bool = False) -> pd.DataFrame:
         kind = "answered requests" if answered else "requests"
         raise ResultsError(f'the run of "{results.meta["scenario"]}" has no {kind} to draw')
     return frame.reset_index(drop=True)
-
-
-def version_of_offing() -> str:
-    """Return ``offing 0.1.0``, for captions."""
-    return f"offing {version('offing')}"

@@ -23,7 +23,7 @@ from typing import Literal, cast
 
 import networkx as nx
 
-from simulator.foundation.errors import LinkDown, ScenarioError
+from simulator.foundation.errors import LinkDown, PlacementError
 from simulator.physics.engine import Environment, Ticket
 from simulator.physics.sharing import Fair, Resource
 from simulator.physics.station import Fifo
@@ -185,7 +185,7 @@ class Network:
         """Return the way with the fewest hops, then the least delay, over all links (up or down).
 
         Raises:
-            ScenarioError: if no link leads there.
+            PlacementError: if no link leads there.
         """
         key = (sender, receiver)
         found = self._routes.get(key)
@@ -205,7 +205,7 @@ class Network:
         for relay in self.reachable(sender):  # from device to device
             if receiver in self._neighbours.get(relay, {}):
                 return [*self.reachable(sender)[relay], receiver]
-        raise ScenarioError(f'no link leads from "{sender}" to "{receiver}"; add one under links:')
+        raise PlacementError(f'no link leads from "{sender}" to "{receiver}"; add one under links:')
 
     def reachable(self, sender: str) -> Mapping[str, list[str]]:
         """Return the relays that *sender* can reach, nearest first, each with the nodes on the way (both ends)."""

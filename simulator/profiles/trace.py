@@ -93,8 +93,7 @@ class Trace:
                 return 0.0
             if self.end == "hold":
                 return self.values[-1]
-            time %= self.duration
-        return self.values[bisect_right(self.starts, time) - 1]
+        return self.values[self._locate(time)[1]]
 
     def integral(self, time: float) -> float:
         """Return the work that could be done in ``[0, time]``."""
@@ -149,17 +148,28 @@ class Trace:
         """Return the first instant after *time* at which the capacity may change (``math.inf`` if none)."""
         if self.constant is not None:
             return math.inf
-        offset = 0.0
-        if time >= self.duration:
-            if self.end != "wrap":
-                return math.inf
-            laps = math.floor(time / self.duration)
-            offset = laps * self.duration
-            time -= offset
-        i = bisect_right(self.starts, time)
-        if i < len(self.starts):
-            return offset + self.starts[i]
-        return offset + self.duration if self.end != "hold" else math.inf
+        if time >= self.duration and self.end != "wrap":
+            return math.inf
+        lap, i = self._locate(time)
+        if i + 1 < len(self.starts):
+            return lap * self.duration + self.starts[i + 1]
+        return (lap + 1) * self.duration if self.end != "hold" else math.inf
+
+    def _locate(self, time: float) -> tuple[int, int]:
+        """Return the lap and the segment at *time*, so that a step named by :meth:`next_change` has happened then.
+
+        A step stands at ``lap * duration + start`` as floating point rounds it; taking *time* modulo the duration
+        instead may land just before it, and whoever waits for steps would wait for this one for ever.
+        """
+        lap = math.floor(time / self.duration) if self.end == "wrap" else 0
+        if lap * self.duration > time:
+            lap -= 1
+        i = bisect_right(self.starts, time - lap * self.duration) - 1
+        if i + 1 < len(self.starts):
+            return lap, i + (lap * self.duration + self.starts[i + 1] <= time)
+        if self.end == "wrap" and (lap + 1) * self.duration <= time:
+            return lap + 1, 0
+        return lap, i
 
     def scaled(self, factor: float) -> Trace:
         """Return this trace with every value times *factor*."""

@@ -97,8 +97,6 @@ class Simulation:
             if service.technique.asks == "view" and self.cluster.nodes[service.source].up:
                 try:
                     service.settle()
-                except ScenarioError:
-                    raise
                 except OffingError as error:
                     problems[f"{self.scenario.where('technique')}: {error}"] = None
         if problems:

@@ -5,9 +5,9 @@ All findings are collected and raised together, each with the line it stands on.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from itertools import pairwise
 from typing import Any, TypeVar
 
 from simulator.foundation.errors import OffingError, ScenarioError, did_you_mean
@@ -29,6 +29,9 @@ from simulator.world.sensing import Knowledge
 from simulator.world.timing import Timing
 
 T = TypeVar("T")
+
+MOST = 1e9
+"""Requests that a run may expect; more would take days and hundreds of GB."""
 
 
 @dataclass
@@ -169,6 +172,11 @@ class _Builder:
                 self.problem((*place, "between", index), f'no node named "{end}".{did_you_mean(end, known)}')
                 return []
             ends.append(self.groups.get(end, [end]))
+        if name in self.groups or name in self.nodes:
+            self.problem(
+                place, f'a node is named "{name}" too; rename the link, so that a failure can say which it means'
+            )
+            return []
         if link.between[0] == link.between[1]:
             self.problem((*place, "between"), f'both ends are "{link.between[0]}"; a link joins two nodes')
             return []
@@ -232,15 +240,30 @@ class _Builder:
     def arrivals(self) -> Arrivals | None:
         entry = self.entry.workload.arrivals
         if isinstance(entry, PoissonEntry):
+            self.bounded("rate", entry.rate)
             return Poisson(entry.rate)
         if isinstance(entry, PeriodicEntry):
+            self.bounded("every", 1.0 / entry.every)
             return Periodic(entry.every, entry.phase)
         if isinstance(entry, ClosedEntry):
             return ClosedLoop(entry.users, entry.think, entry.spread)
-        path = find_file(entry.trace, self.scenario.document.folder, self.scenario.library.folder, "traces")
+        document, library = self.scenario.document, self.scenario.library
         place = ("workload", "arrivals", "trace")
+        path = self.attempt(place, lambda: find_file(entry.trace, document.folder, library.folder, "traces"))
+        if path is None:
+            return None
         instants = self.attempt(place, lambda: read_instants(path, entry.format))
         return Replay(instants) if instants is not None else None
+
+    def bounded(self, key: str, rate: float) -> None:
+        """Refuse what no computer would live to see the end of."""
+        devices = sum(len(self.groups.get(name, [])) for name in self.entry.workload.sources)
+        if rate * self.entry.until * devices > MOST:
+            self.problem(
+                ("workload", "arrivals", key),
+                f"some {rate * self.entry.until * devices:.0e} requests would come; a run takes at most {MOST:.0e}: "
+                f"{'lower' if key == 'rate' else 'raise'} {key}:, or shorten until:",
+            )
 
     def knowledge(self) -> Knowledge:
         entry = self.entry.knowledge
@@ -265,12 +288,22 @@ class _Builder:
                     ("dynamics", index, kind), f'no {kind} named "{name}".{hint} Known: {", ".join(known[:20])}'
                 )
                 continue
-            length = entry.repair_after
-            found.append(Outage(name, entry.at.time) if length is None else Outage(name, entry.at.time, length))
-        for name in {outage.name for outage in found}:
-            times = sorted((o.start, o.start + o.length) for o in found if o.name == name)
-            if any(end > start for (_, end), (start, _) in pairwise(times)):
-                self.problem(("dynamics",), f'two failures of "{name}" overlap')
+            length = math.inf if entry.repair_after is None else entry.repair_after
+            new = Outage(name, entry.at.time, length)
+            for other in found:
+                first, second = sorted((other, new), key=lambda outage: outage.start)
+                if other.name == name and first.start + first.length >= second.start:
+                    up = (
+                        "never comes back"
+                        if math.isinf(first.length)
+                        else f"is down until {first.start + first.length:g} s"
+                    )
+                    self.problem(
+                        ("dynamics", index),
+                        f'two failures of "{name}" overlap: it {up} when it fails again at {second.start:g} s; '
+                        "move one of them, or shorten repair_after:",
+                    )
+            found.append(new)
         return found
 
 

@@ -19,6 +19,10 @@ Place = tuple[str | int, ...]
 """Keys and indices from the root to an entry."""
 
 
+WORDS = {yaml.SequenceNode: "list", yaml.ScalarNode: "single value", yaml.MappingNode: "mapping"}
+"""What people call YAML's kinds of nodes."""
+
+
 class _Loader(yaml.SafeLoader):
     """YAML's safe loader, less its habit of reading ``2026-01-01``, ``1:30`` or ``yes`` as something else."""
 
@@ -53,7 +57,7 @@ class Document:
         above = place
         while above and above not in self.lines:
             above = above[:-1]
-        line = f":{self.lines[above]}" if above in self.lines else ""
+        line = f":{self.lines[above]}" if above and above in self.lines else ""  # what the file lacks has no line
         return f"{self.name}{line}: {dotted(place)}" if place else f"{self.name}{line}"
 
 
@@ -89,13 +93,17 @@ def read_document(path: Path) -> Document:
         root = yaml.compose(text, Loader=_Loader)
     except yaml.MarkedYAMLError as error:
         line = f":{error.problem_mark.line + 1}" if error.problem_mark else ""
-        raise ScenarioError(f"{_shown(path)}{line}: not valid YAML: {error.problem or error.context}") from None
+        what = ": ".join(part for part in (error.context, error.problem) if part)
+        raise ScenarioError(f"{_shown(path)}{line}: not valid YAML: {what}") from None
     except (yaml.YAMLError, ValueError) as error:
         raise ScenarioError(f"{_shown(path)}: not valid YAML: {error}") from None
+    except RecursionError:
+        raise ScenarioError(f"{_shown(path)}: nested too deeply") from None
     lines: dict[Place, int] = {}
     problems: list[str] = []
     if not isinstance(root, yaml.MappingNode):
-        raise ScenarioError(f"{_shown(path)}: a scenario is a mapping of keys (name, until, model, nodes, ...)")
+        came = "the file is empty" if root is None else f"a {WORDS[type(root)]} came"
+        raise ScenarioError(f"{_shown(path)}: {came}; a scenario is a mapping of keys (name, until, model, nodes, ...)")
     loader = _Loader("")
     try:
         data = _value(loader, root, (), lines, problems, _shown(path))
@@ -113,8 +121,12 @@ def _value(
     if isinstance(node, yaml.MappingNode):
         result: dict[Hashable, Any] = {}
         for key_node, value_node in node.value:
-            key = str(key_node.value)
             line = key_node.start_mark.line + 1
+            if not isinstance(key_node, yaml.ScalarNode):
+                where = f"{name}:{line}: {dotted(place)}".removesuffix(": ")
+                problems.append(f"{where}: a {WORDS[type(key_node)]} came as a key; a key is a plain word")
+                continue
+            key = str(key_node.value)
             if key in result:
                 before = lines[(*place, key)]
                 problems.append(

@@ -118,6 +118,8 @@ def locate(source: str | Path, library: Library) -> Path:
     path = Path(source)
     if path.is_file():
         return path
+    if path.is_dir():
+        raise ScenarioError(f"{source}: is a folder; a scenario is a YAML file")
     inside = library.folder / path if path.suffix else library.folder / f"{source}.yaml"
     if inside.is_file():
         return inside
@@ -133,8 +135,10 @@ def _technique(document: Document, problems: list[str]) -> Technique | None:
     if data is None:
         return None  # the schema says that it is missing
     place: Place = ("technique",)
-    if not isinstance(data, dict) or not isinstance(data.get("kind"), str):
-        problems.append(f"{document.where(place)}: {data!r} came; expected e.g. {{kind: min-latency}}")
+    if not isinstance(data, dict):
+        return None  # the schema says so
+    if not isinstance(data.get("kind"), str):
+        problems.append(f"{document.where(place)}: has no kind; write e.g. technique: {{kind: min-latency}}")
         return None
     try:
         kind = technique_class(data["kind"])

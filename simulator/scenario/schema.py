@@ -10,9 +10,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, WithJsonSchema, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    Strict,
+    ValidationInfo,
+    WithJsonSchema,
+    model_validator,
+)
 
-from simulator.foundation.errors import OffingError, UnitError
+from simulator.foundation.errors import OffingError, TraceError, UnitError, did_you_mean
 from simulator.foundation.units import (
     BANDWIDTH,
     SHARE,
@@ -30,6 +39,12 @@ class _Entry(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True, use_attribute_docstrings=True)
 
 
+Whole = Annotated[int, Strict()]
+"""A whole number; neither ``yes`` nor ``"2"`` is one."""
+Number = Annotated[float, Strict()]
+"""A number without a unit."""
+
+
 @dataclass(frozen=True)
 class Capacity:
     """A trace, and whether each entity that has it starts at an own random place in it."""
@@ -38,14 +53,14 @@ class Capacity:
     random_offset: bool = False
 
 
-class _TraceEntry(_Entry):
+class TraceEntry(_Entry):
     """A recording: ``{trace: FILE, ...}``."""
 
     trace: str
     """File, relative to the scenario's, or a name among the shipped traces."""
     format: str | None = None
     unit: str | None = None
-    scale: float = Field(default=1.0, gt=0, allow_inf_nan=False)
+    scale: Number = Field(default=1.0, gt=0, allow_inf_nan=False)
     """Factor on every value."""
     offset: Literal["random"] | Seconds = 0.0
     """Where to start in a wrapping trace; ``random``: each entity elsewhere, from the seed."""
@@ -67,7 +82,9 @@ def _capacity(kind: Literal["bandwidth", "cpu"]) -> Any:
         try:
             number = dimension.parse(value)
         except UnitError as error:
-            raise ValueError(f"{error}, or a recording: {{trace: FILE}}") from None
+            written = isinstance(value, str) and value.lstrip("+-.")[:1].isdigit()
+            hint = "" if written else "; a recording is written {trace: FILE}"
+            raise ValueError(f"{error}{hint}") from None
         if kind == "cpu" and number > 1:
             raise ValueError(f"{value} is out of range: a load is a share between 0 and 100 %")
         return Capacity(Trace.of(number))
@@ -79,7 +96,7 @@ def _capacity(kind: Literal["bandwidth", "cpu"]) -> Any:
 
 def _read_capacity(value: Mapping[Any, Any], kind: Literal["bandwidth", "cpu"], info: ValidationInfo) -> Capacity:
     context = info.context or {}
-    entry = _TraceEntry.model_validate(dict(value), context=context)
+    entry = TraceEntry.model_validate(dict(value), context=context)
     try:
         path = find_file(entry.trace, context.get("folder", Path()), context.get("shelf"), "traces")
         trace = read_trace(path, Request(kind, entry.format, entry.unit, entry.end))
@@ -94,11 +111,26 @@ def _read_capacity(value: Mapping[Any, Any], kind: Literal["bandwidth", "cpu"], 
 
 
 def find_file(name: str, folder: Path, shelf: Path | None, kind: str) -> Path:
-    """Return the file *name* beside the scenario, else among the shipped *kind* (traces, ...)."""
-    beside = folder / name
-    if beside.is_file() or shelf is None:
-        return beside
-    return next((path for path in (shelf / kind / name, shelf / name) if path.is_file()), beside)
+    """Return the file *name* beside the scenario, else among the shipped *kind* (traces, ...).
+
+    Raises:
+        TraceError: if there is none, with the nearest name.
+    """
+    shelves = [folder] if shelf is None else [folder, shelf / kind, shelf]
+    for place in shelves:
+        if (place / name).is_file():
+            return place / name
+    shipped = [] if shelf is None else sorted(path.name for path in (shelf / kind).glob("*") if path.is_file())
+    beside = [path.name for path in (folder / name).parent.glob("*") if path.is_file()]
+    near = did_you_mean(
+        Path(name).name, [*shipped, *(file for file in beside if Path(file).suffix == Path(name).suffix)]
+    )
+    came = (
+        "is a folder, not a file"
+        if (folder / name).is_dir()
+        else "is neither beside the scenario nor among the shipped"
+    )
+    raise TraceError(f'"{name}" {came} ({", ".join(shipped)}).{near}')
 
 
 BandwidthField = Annotated[Capacity, *_capacity("bandwidth")]
@@ -126,21 +158,22 @@ class NodeEntry(_Entry):
     """A device or a server, or a group of equal ones."""
 
     kind: Literal["device", "server"]
+    """A device asks, and passes nothing on; a server is offered to all who reach it, and relays."""
     hardware: str
     """Name of a machine; ``offing hardware`` lists them."""
-    count: int | None = Field(default=None, ge=1, le=1_000_000)
+    count: Whole | None = Field(default=None, ge=1, le=1_000_000)
     """A group: ``pi`` with ``count: 4`` becomes pi-0 ... pi-3."""
     memory: Bytes | None = None
     """Memory for the model, instead of the machine's."""
-    slots: int = Field(default=1, ge=1, le=100_000)
+    slots: Whole = Field(default=1, ge=1, le=100_000)
     """Requests served at once: in parallel at full speed (``slots``), before they slow each other (``shared``), or
     each on its own part of the machine (``partitioned``)."""
     concurrency: Literal["slots", "shared", "partitioned"] = "slots"
-    slowdown: float | None = Field(default=None, ge=1, allow_inf_nan=False)
+    slowdown: Number | None = Field(default=None, ge=1, allow_inf_nan=False)
     """``partitioned``: how many times longer a request takes on its part than on the whole machine (measured)."""
     load: LoadField = Capacity(Trace.of(0.0))
     """Background load: share of time that other processes want each core; a value or a recording."""
-    competitors: int = Field(default=1, ge=1, le=1000)
+    competitors: Whole = Field(default=1, ge=1, le=1000)
     """Competing processes per core behind ``load``."""
 
     @model_validator(mode="after")
@@ -164,6 +197,7 @@ class LinkEntry(_Entry):
     """A link; ``up`` is from the first of ``between`` to the second."""
 
     between: tuple[str, str]
+    """The two nodes (or groups) it joins."""
     bandwidth: BandwidthField | None = None
     """Capacity of both directions."""
     up: BandwidthField | None = None
@@ -180,7 +214,7 @@ class LinkEntry(_Entry):
     """``airtime``: name of the radio medium; links of one medium share it (default: the link's own name)."""
     burst: Bytes = 0.0
     """Credit of the token bucket that shapes the link."""
-    framing: float | None = Field(default=None, ge=1, le=10, allow_inf_nan=False)
+    framing: Number | None = Field(default=None, ge=1, le=10, allow_inf_nan=False)
     """Bytes on the wire per byte sent (default 1500/1448, TCP over Ethernet; 1 with ``connection: none``)."""
     connection: Literal["none", "persistent", "slow-start"] = "persistent"
     """``slow-start``: each message opens a connection with a window of 10 segments, doubling per round trip."""
@@ -206,6 +240,7 @@ class PoissonEntry(_Entry):
 
     kind: Literal["poisson"]
     rate: PerSecond
+    """Mean rate of each device, such as 4 /s."""
 
 
 class PeriodicEntry(_Entry):
@@ -213,6 +248,7 @@ class PeriodicEntry(_Entry):
 
     kind: Literal["periodic"]
     every: Period
+    """Time from one to the next, such as 100 ms."""
     phase: Literal["aligned", "random"] = "aligned"
 
 
@@ -221,6 +257,7 @@ class ReplayEntry(_Entry):
 
     kind: Literal["replay"]
     trace: str
+    """File of instants, relative to the scenario's, or a name among the shipped traces."""
     format: Literal[tuple(FORMATS)] | None = None  # type: ignore[valid-type]
 
 
@@ -228,8 +265,9 @@ class ClosedEntry(_Entry):
     """Users who ask, wait for the answer, think, and ask again."""
 
     kind: Literal["closed"]
-    users: int = Field(default=1, ge=1, le=1_000_000)
+    users: Whole = Field(default=1, ge=1, le=1_000_000)
     think: Seconds
+    """Time between an answer and the next request; the mean of it where it is spread."""
     spread: Literal["constant", "exponential"] = "constant"
 
 
@@ -237,12 +275,14 @@ class InferenceEntry(_Entry):
     """Devices that send requests."""
 
     kind: Literal["inference"]
+    """What the nodes are for."""
     sources: tuple[str, ...] = Field(min_length=1)
     """Devices (or groups) that ask."""
     arrivals: Annotated[PoissonEntry | PeriodicEntry | ReplayEntry | ClosedEntry, Field(discriminator="kind")]
+    """When they ask."""
     deadline: Period | None = None
     """An answer later than this after its request counts as late."""
-    batch: int = Field(default=1, ge=1, le=100_000)
+    batch: Whole = Field(default=1, ge=1, le=100_000)
     """Samples in one request."""
     input_bytes: Bytes | None = None
     """What crosses when nothing runs on the device, such as an encoded image (default: the raw input tensor)."""
@@ -251,7 +291,7 @@ class InferenceEntry(_Entry):
 class EwmaEntry(_Entry):
     """Exponentially weighted mean of what transfers showed."""
 
-    ewma: float = Field(gt=0, le=1)
+    ewma: Number = Field(gt=0, le=1)
     """Weight of the newest."""
 
 
@@ -290,6 +330,7 @@ class FailureEntry(_Entry):
     node: str | None = None
     link: str | None = None
     at: InstantEntry
+    """When it goes down."""
     repair_after: Period | None = None
     """How long it is down; for ever where it is not said."""
 
@@ -304,7 +345,8 @@ class ScenarioEntry(_Entry):
     """A whole scenario file."""
 
     name: str
-    seed: int = Field(default=0, ge=0, lt=2**63)
+    """What to call it in tables and figures."""
+    seed: Whole = Field(default=0, ge=0, lt=2**63)
     until: Period
     """Arrivals end then; the run goes on until every request is answered."""
     drain: bool = True
@@ -316,9 +358,13 @@ class ScenarioEntry(_Entry):
     record: Literal["requests", "spans"] = "spans"
     """``requests``: one row per request; ``spans``: and each piece of work, and the decisions."""
     model: ModelEntry
+    """The network that is served; ``offing models`` lists them."""
     nodes: dict[str, NodeEntry] = Field(min_length=1)
+    """Devices and servers, by name."""
     links: dict[str, LinkEntry] = {}
+    """Links between them, by name."""
     workload: InferenceEntry
+    """Who asks for what, and when."""
     technique: dict[str, Any]
     """``{kind: NAME, ...parameters}``; ``offing techniques`` lists them."""
     knowledge: KnowledgeEntry = KnowledgeEntry()

@@ -21,5 +21,7 @@ class MinLatency(Technique):
         """Take the fastest of all placements that fit."""
         options = view.splits(request)
         if not options:
-            raise PlacementError(f'no placement of "{view.model.name}" fits in the memory of the nodes that are up')
+            raise PlacementError(
+                f'no placement of "{view.model.name}" fits in the memory of the nodes that are up; raise memory: there'
+            )
         return min(options, key=view.latency)

@@ -56,6 +56,12 @@ def read(path: Path) -> Recording:
         if len(row) != len(names):
             raise TraceError(f"{path.name}:{number}: {len(row)} columns, expected {len(names)}")
         numbers = [_number(path, number, text) for text in row]
+        if min(numbers) < 0:
+            raise TraceError(f"{path.name}:{number}: {min(numbers):g} is below zero; times and values are zero or more")
+        if starts and numbers[0] <= starts[-1] and len(names) == 2:
+            raise TraceError(
+                f"{path.name}:{number}: a segment starts at {numbers[0]:g} s, not after the last ({starts[-1]:g} s)"
+            )
         starts.append(numbers[0])
         values += numbers[1:]
     if not starts:

@@ -43,6 +43,8 @@ def read_recording(path: Path, form: str | None = None) -> Recording:
         raise TraceError(f"no trace file {path.name} in {path.parent.name or '.'}/.{near}")
     if form is None:
         fitting = [name for name, fits in (("csv", csv.fits), ("sabre", sabre.fits)) if fits(path)]
+        if not fitting and path.stat().st_size == 0:
+            raise TraceError(f"{path.name} is empty")
         if len(fitting) != 1:
             which = " and ".join(fitting) or "none"
             raise TraceError(

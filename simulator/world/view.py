@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-from simulator.foundation.errors import KnowledgeError, PlacementError
+from simulator.foundation.errors import KnowledgeError, PlacementError, did_you_mean
 from simulator.physics import cost
 from simulator.physics.network import Leg, Route
 from simulator.profiles.model import ModelProfile
@@ -160,14 +160,19 @@ class View:
         for segment in placement.segments:
             layers = f"layers {segment.start} to {segment.stop - 1} of {self.model.name}"
             if segment.node not in nodes:
-                raise PlacementError(f'{who} placed {layers} on "{segment.node}"; nodes: {", ".join(nodes)}')
+                hint = did_you_mean(segment.node, nodes)
+                raise PlacementError(f'{who} placed {layers} on "{segment.node}".{hint} Nodes: {", ".join(nodes)}')
             if alive and not nodes[segment.node].up:
                 raise PlacementError(
                     f'{who} placed {layers} on "{segment.node}", which has been down since '
                     f"{nodes[segment.node].station.since:g} s (view.live_nodes lists the others)"
                 )
             if segment.start not in cuts:
-                raise PlacementError(f'{who} cut "{self.model.name}" before layer {segment.start}: not a valid cut')
+                near = sorted(cuts, key=lambda cut: abs(cut - segment.start))[:3]
+                raise PlacementError(
+                    f'{who} cut "{self.model.name}" before layer {segment.start}, where it cannot be cut; '
+                    f"the nearest valid cuts: {', '.join(map(str, sorted(near)))}"
+                )
             if segment.node != self.source:
                 self._cluster.network.route(self.source, segment.node)
         for s in placement.segments:
@@ -178,7 +183,7 @@ class View:
                 raise PlacementError(
                     f'{layers} need {need / 2**20:.1f} MiB on "{s.node}" '
                     f"(weights, and activations of {facts.slots} requests at once), which has "
-                    f"{facts.memory / 2**20:.1f} MiB"
+                    f"{facts.memory / 2**20:.1f} MiB; raise memory: there, or place fewer layers on it"
                 )
         return placement
 

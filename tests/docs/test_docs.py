@@ -4,7 +4,8 @@ How a fenced block is marked decides what happens with it, file by file, in orde
 
 - ``bash``: each line is run (``offing ...`` only), ``python``: executed, all blocks of a file in one namespace;
 - ``text`` right behind one of these: what it must have printed; a line ``...`` stands for anything;
-- a first line ``# NAME.yaml`` (or .csv, .py ...): the block is also written to that file; scenarios are validated;
+- a first line ``# NAME.yaml`` (or .py ...), or a name behind the language: the block is also written to that file, and
+  validated if it is a scenario;
 - ``console``, ``toml`` and others are only read;
 - ``<!-- not run here: REASON -->`` in the line above: not run. There should be few.
 """
@@ -29,8 +30,8 @@ from simulator.cli import main
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *(p for p in ROOT.glob("docs/**/*.md") if "_build" not in p.parts)])
-FENCE = re.compile(r"^( *)```(\S*)[^\n]*\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
-FILE = re.compile(r"#\s*([\w./-]+\.(?:yaml|csv|json|py|toml))\s*$")
+FENCE = re.compile(r"^( *)```(\S*) *([^\n]*)\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
+FILE = re.compile(r"#\s*([\w./-]+\.(?:yaml|csv|json|py|toml))\s*$", re.MULTILINE)
 NOT_RUN = re.compile(r"<!-- not run here: (.+) -->\s*\Z")
 NEEDS_DATA = {"docs/how-to/profile_a_model.md"}
 
@@ -43,16 +44,20 @@ class Block:
     text: str
     line: int
     skipped: bool
+    file: str
+    """Name of the file it stands for."""
 
 
 def blocks_of(page: Path) -> list[Block]:
     source = page.read_text(encoding="utf-8")
     found = []
     for match in FENCE.finditer(source):
-        indent, language, body = match.groups()
+        indent, language, name, body = match.groups()
         text = "".join(line.removeprefix(indent) for line in body.splitlines(keepends=True))
         line = source.count("\n", 0, match.start()) + 1
-        found.append(Block(language, text, line, bool(NOT_RUN.search(source[: match.start()].rstrip(" ")))))
+        first = FILE.match(text)
+        skipped = bool(NOT_RUN.search(source[: match.start()].rstrip(" ")))
+        found.append(Block(language, text, line, skipped, first.group(1) if first else name))
     return found
 
 
@@ -74,9 +79,8 @@ def test_every_block_runs(page, tmp_path, monkeypatch, update_golden):
     for block in blocks_of(page):
         if block.skipped:
             continue
-        name = FILE.match(block.text)
-        if name:
-            file = tmp_path / name.group(1)
+        if block.file:
+            file = tmp_path / block.file
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_text(block.text, encoding="utf-8")
         if block.language in ("bash", "python"):
@@ -86,8 +90,8 @@ def test_every_block_runs(page, tmp_path, monkeypatch, update_golden):
                 rewrite(page, block, printed)
             assert fits(block.text, printed), f"{page.name}:{block.line}: it printed\n{printed}"
             printed = ""
-        elif block.language == "yaml" and name and "nodes:" in block.text:
-            Scenario.load(tmp_path / name.group(1))
+        elif block.language == "yaml" and block.file and "nodes:" in block.text:
+            Scenario.load(tmp_path / block.file)
         elif block.language in ("yaml", "toml"):
             assert block.language == "toml" or yaml.safe_load(block.text) is not None
 
@@ -97,16 +101,15 @@ def run_bash(text: str) -> str:
     for command in itertools.chain.from_iterable(line.split(" && ") for line in text.splitlines() if line.strip()):
         program, *arguments = shlex.split(command, comments=True)
         assert program == "offing", f"only offing is run here, not {program}; mark the block as not run"
-        with contextlib.redirect_stdout(output), contextlib.redirect_stderr(io.StringIO()) as errors:
-            try:
-                main(arguments)
-            except SystemExit as end:
-                assert not end.code, f"{command}: exit code {end.code}: {errors.getvalue()}"
+        quiet = contextlib.redirect_stdout(output), contextlib.redirect_stderr(errors := io.StringIO())
+        with quiet[0], quiet[1], pytest.raises(SystemExit) as end:
+            main(arguments)
+        assert not end.value.code, f"{command}: exit code {end.value.code}: {errors.getvalue()}"
     return output.getvalue()
 
 
 def run_python(page: Path, block: Block, namespace: dict[str, object]) -> str:
-    code = compile("\n" * block.line + block.text, str(page), "exec")
+    code = compile("\n" * block.line + block.text, str(page), "exec", dont_inherit=True)
     with contextlib.redirect_stdout(io.StringIO()) as output:
         exec(code, namespace)
     return output.getvalue()
@@ -114,8 +117,17 @@ def run_python(page: Path, block: Block, namespace: dict[str, object]) -> str:
 
 def fits(expected: str, printed: str) -> bool:
     """Return whether *printed* is as *expected*, where a line ``...`` stands for any lines."""
-    parts = [re.escape("\n".join(lines(part))) for part in re.split(r"^\.\.\.$", expected, flags=re.MULTILINE)]
-    return re.fullmatch(r"\n?(?:.*\n)?".join(parts) if len(parts) > 1 else parts[0], "\n".join(lines(printed)), re.DOTALL) is not None
+    rest, free = lines(printed), False
+    for line in lines(expected):
+        if line == "...":
+            free = True
+            continue
+        while free and rest and rest[0] != line:
+            rest = rest[1:]
+        if not rest or rest[0] != line:
+            return False
+        rest, free = rest[1:], False
+    return free or not rest
 
 
 def lines(text: str) -> list[str]:
@@ -133,5 +145,3 @@ def rewrite(page: Path, block: Block, printed: str) -> None:
 def test_the_pictures_shown_are_of_today(name):
     shown = pd.read_csv(ROOT / "docs" / "images" / f"{name}.csv")
     pd.testing.assert_frame_equal(shown, draw(name, "quick/split_inference").table, check_dtype=False, rtol=1e-6)
-
-

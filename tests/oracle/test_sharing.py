@@ -20,7 +20,7 @@ from simulator.testing import chain, machine
 
 
 def senders(links: dict, megabytes: float = 8.0) -> Scenario:
-    """Return a scenario in which ``a`` and ``b`` each send some megabytes at 0 s to the last server; nothing else costs."""
+    """Return a scenario in which ``a`` and ``b`` each send so much at 0 s to the last server; nothing else costs."""
     model = chain((megabytes * 1e6, 0.0), {"free": (0.0,)})
     servers = ["hub"] if "core" not in links else ["hub", "cloud"]
     return Scenario.from_dict(
@@ -170,7 +170,7 @@ def fluid_by_hand(flows: list[tuple[float, float]], use: np.ndarray, capacities:
         if present:
             there = np.array([capacity.at(now) for capacity in capacities])
             rates = dict(zip(present, water_filling(use[:, present], there).tolist(), strict=True))
-            then = min(then, *(now + left[i] / rate for i, rate in rates.items() if rate > 1e-12))
+            then = min([then, *(now + left[i] / rate for i, rate in rates.items() if rate > 1e-12)])
         for i, rate in rates.items():
             left[i] -= rate * (then - now)
             if left[i] <= 1e-6:
@@ -222,7 +222,7 @@ def test_a_flow_that_meets_a_capacity_of_zero_waits_for_the_next_step():
 
 
 def test_a_failing_link_takes_its_own_flows_and_frees_the_others():
-    """Three flows at a third each; at 1 s one link fails; what is left then goes twice... half as slow again."""
+    """Three flows at a third each; one link fails at 1 s; the two that are left go on at a half each."""
     env = Environment()
     fair = Fair(env)
     medium = Resource("medium", Trace.of(1.0))

@@ -1,0 +1,1 @@
+"""Techniques of a laboratory that is not ours: what a third party writes."""
