@@ -16,7 +16,7 @@ from analysis.figures import FIGURES, check_name, draw, gantt, layers
 from analysis.picture import Picture
 from analysis.subject import Subject
 from simulator import Library, Scenario, ScenarioError
-from simulator.commands.run import JsonOption, SetOption, _changes
+from simulator.commands.run import JsonOption, SetOption, read_changes
 from simulator.foundation.units import DURATION
 from simulator.profiles.hardware import worst
 
@@ -56,7 +56,7 @@ def _subject(source: str, change: list[str] | None, device: str | None) -> Subje
     if change and Path(source).is_dir():
         raise ScenarioError(f"--set changes a scenario, but {source} is a saved run; give the scenario instead")
     if change:
-        return Subject.of(Scenario.load(source).with_(_changes(change)), device)
+        return Subject.of(Scenario.load(source).with_(read_changes(change)), device)
     return Subject.of(source, device)
 
 

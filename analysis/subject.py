@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.metadata import version
@@ -108,8 +109,13 @@ class Subject:
 
 def _scenario_behind(results: Results) -> Scenario:
     """Return the scenario of *results*, under a neutral technique: the real one need not be installed here."""
-    data = yaml.safe_load(results.scenario_text)
-    return Scenario.from_dict({**data, "technique": {"kind": "device-only"}})
+    data = {**yaml.safe_load(results.scenario_text), "technique": {"kind": "device-only"}}
+    with tempfile.TemporaryDirectory() as folder:  # where the recordings that came with the run can be read
+        for name, content in results.files.items():
+            path = Path(folder) / name
+            path.parent.mkdir(exist_ok=True)
+            path.write_bytes(content)
+        return Scenario.from_dict(data, folder=folder)
 
 
 def requests_of(results: Results, answered: bool = False) -> pd.DataFrame:

@@ -60,6 +60,17 @@ class Verbs(TyperGroup):
             ctx.fail(f'no command named "{args[0]}".{did_you_mean(args[0], known)} Commands: {", ".join(known)}')
         return super().resolve_command(ctx, args)
 
+    def invoke(self, ctx: Any) -> Any:
+        """Run the verb; end quietly where somebody stops it (Typer would, without a word)."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            Console(stderr=True).print("Stopped; nothing was written.")
+            raise typer.Exit(130) from None
+        except BrokenPipeError:  # a reader such as head has had enough
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise typer.Exit(0) from None
+
 
 HELP = {"help_option_names": ["-h", "--help"]}
 app = typer.Typer(cls=Verbs, no_args_is_help=True, add_completion=False, context_settings=HELP)
@@ -87,9 +98,3 @@ def main(arguments: list[str] | None = None) -> None:
         console.print("Error:", style="bold red", end=" ")
         console.print(str(error), markup=False, highlight=False)
         sys.exit(2)
-    except BrokenPipeError:  # a reader such as head has had enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
-    except KeyboardInterrupt:
-        Console(stderr=True).print("Stopped; nothing was written.")
-        sys.exit(130)

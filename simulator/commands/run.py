@@ -38,7 +38,7 @@ def run_command(
     as_json: JsonOption = False,
 ) -> None:
     """Simulate a scenario and print what happened."""
-    changes = _changes(change)
+    changes = read_changes(change)
     if seed is not None:
         changes["seed"] = seed
     loaded = _load(scenario, changes)
@@ -61,7 +61,7 @@ def run_command(
 
 def validate(scenario: ScenarioArgument, change: SetOption = None) -> None:
     """Check a scenario without running it; every problem is shown at once."""
-    loaded = _load(scenario, _changes(change))
+    loaded = _load(scenario, read_changes(change))
     simulation = Simulation(loaded)
     simulation.check()
     parts = simulation.parts
@@ -88,7 +88,12 @@ def _load(scenario: str, changes: dict[str, Any]) -> Scenario:
     return loaded
 
 
-def _changes(pairs: list[str] | None) -> dict[str, Any]:
+def read_changes(pairs: list[str] | None) -> dict[str, Any]:
+    """Return the changes that ``--set PATH=VALUE`` asks for, by dotted path.
+
+    Raises:
+        ScenarioError: if one is not of that form.
+    """
     changes: dict[str, Any] = {}
     for pair in pairs or []:
         path, equals, text = pair.partition("=")

@@ -81,7 +81,7 @@ def _where_time_went(s: dict[str, Any]) -> Table:
 
 
 def _placements(s: dict[str, Any]) -> Table:
-    table = Table(title="what ran where (layers, first to last + 1)", title_justify="left", box=None)
+    table = Table(title="what ran where (layers, first to last + 1)", title_justify="left", box=None, min_width=44)
     table.add_column("placement", style="cyan")
     table.add_column("requests", justify="right")
     placements = list(s["placements"].items())

@@ -1,7 +1,8 @@
 """Pure cost formulas: what a request takes when nobody else is there.
 
-The stations obey the same terms, so that an unloaded request of a simulation equals :func:`request` exactly; a
-technique's estimate (``View.latency``) is this formula too, fed with what the technique may know.
+The stations obey the same terms, so that an unloaded request of a simulation equals them exactly (on warm nodes: a
+cold start is the node's, not the formula's); a technique's estimate (``View.latency``) sums them too, fed with what
+the technique may know.
 """
 
 from __future__ import annotations

@@ -81,6 +81,7 @@ class Environment(simpy.Environment):
                 value = yield from story
             except Exception as error:  # handed to whoever waits; SimPy raises it if nobody does
                 end.fail(error)
+                end.defused = isinstance(error, Down)  # one failure may strike several; who waits meets the first
             else:
                 end.succeed(value)
 

@@ -160,7 +160,7 @@ def read_hardware(path: Path) -> Hardware:
     """
     try:
         data = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError) as error:
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise ProfileError(f"{path}: cannot be read: {error}") from None
     if not isinstance(data, dict) or "name" not in data:
         raise ProfileError(f"{path}: a hardware file is a mapping with a name; see an example with: offing hardware")
@@ -201,6 +201,10 @@ def _rates(path: Path, data: Mapping[str, Any]) -> Rates:
             for name, rate in data["operators"].items()
         }
         launch = _quantity(path, "rates.launch", data["launch"], DURATION)
+        if data["grade"] not in GRADES:
+            raise ProfileError(f"{path}: rates.grade: {data['grade']!r} is none of {', '.join(GRADES)}")
         return Rates(launch, operators, str(data["grade"]), str(data["source"]))
-    except (KeyError, AttributeError) as error:
+    except KeyError as error:
         raise ProfileError(f"{path}: rates need grade, source, launch and operators; missing {error}") from None
+    except (AttributeError, TypeError):
+        raise ProfileError(f"{path}: rates.operators: write each as conv: {{compute: 10 GFLOP/s}}") from None

@@ -53,6 +53,8 @@ class Results:
     """run_id, scenario, technique, seed, knowledge, until_s, warmup_s, end_s."""
     scenario_text: str
     provenance: dict[str, Any] = field(default_factory=dict)
+    files: dict[str, bytes] = field(default_factory=dict)
+    """Recordings the scenario read, so that a saved run can be run again: name in the folder → content."""
 
     @classmethod
     def of(
@@ -79,7 +81,8 @@ class Results:
             "deadline_s": entry.workload.deadline,
             "end_s": end,
         }
-        return cls(columns, meta, scenario.text(), {**sources, "scenario_hash": digest})
+        files = {name: content for name, (_, content) in scenario.recordings().items()}
+        return cls(columns, meta, scenario.text(), {**sources, "scenario_hash": digest}, files)
 
     def frame(self, name: str) -> pd.DataFrame:
         """Return the frame *name*, its rows in order of time.
@@ -159,6 +162,9 @@ class Results:
             (draft / "scenario.yaml").write_text(self.scenario_text, encoding="utf-8")
             (draft / "meta.json").write_text(json.dumps(self.meta, indent=1) + "\n", encoding="utf-8")
             (draft / "provenance.json").write_text(json.dumps(self.provenance, indent=1) + "\n", encoding="utf-8")
+            for name, content in self.files.items():
+                (draft / name).parent.mkdir(exist_ok=True)
+                (draft / name).write_bytes(content)
             draft.chmod(0o755)
             if target.exists():
                 shutil.rmtree(target)
@@ -187,9 +193,10 @@ class Results:
                 if file.is_file():
                     frame = pd.read_parquet(file).drop(columns=list(IDENTITY))
                     columns[name] = {str(key): frame[key].to_numpy() for key in frame}
+            files = {f"traces/{file.name}": file.read_bytes() for file in sorted((path / "traces").glob("*"))}
         except (OSError, ValueError, KeyError) as error:
             raise ResultsError(f"{folder} is not a saved run (made with --out): {error}") from None
-        return cls(columns, meta, text, provenance)
+        return cls(columns, meta, text, provenance, files)
 
     # -- summary -------------------------------------------------------------------------------------------------
 
@@ -201,7 +208,7 @@ class Results:
         answered = np.isfinite(columns["finish_s"][kept])
         latency = columns["latency_s"][kept][answered]
         span = max(self.meta["until_s"] - self.meta["warmup_s"], 1e-300)
-        in_time = answered & np.isin(outcome.astype(str), ["done", "degraded"])
+        in_time = columns["latency_s"][kept] <= (self.meta["deadline_s"] or math.inf)
         names, counts = np.unique(outcome.astype(str), return_counts=True)
         finish = columns["finish_s"][kept]
         parts = ("queue", "compute", "transfer", "delay", "software", "recovery", "hold")

@@ -28,7 +28,9 @@ class RequestRow(NamedTuple):
     outcome: str
     """done, late (after its deadline), degraded (an early exit), unfinished, lost."""
     split_point: int
+    """Index of the first layer that did not run on the device."""
     placement: str
+    """What ran where: node and layers, first to last + 1."""
     queue_s: float
     """Waiting for a processor or a channel."""
     compute_s: float
@@ -53,7 +55,7 @@ class SpanRow(NamedTuple):
     """One piece of work on one resource."""
 
     kind: str
-    """compute, transfer, delay, software, recovery, hold."""
+    """compute, transfer, software, recovery, hold (propagation follows each transfer and has no row)."""
     resource: str
     """Node or channel."""
     source: str
@@ -63,7 +65,9 @@ class SpanRow(NamedTuple):
     start_s: float
     finish_s: float
     from_layer: int
+    """First layer of a compute span."""
     to_layer: int
+    """Index after its last layer."""
     sent_bytes: float
     energy_j: float
     completed: bool
@@ -76,8 +80,11 @@ class DecisionRow(NamedTuple):
     time_s: float
     source: str
     hook: str
+    """Which hook answered: place, adapt, recover."""
     answer: str
+    """The placement answered."""
     split_point: int
+    """Index of the first layer that does not run on the device."""
     predicted_s: float
     """Latency of the answer as predicted from what was known (NaN where not asked)."""
     knowledge: str

@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -45,19 +45,27 @@ class Scenario:
         return cls.of(read_document(locate(source, library)), library)
 
     @classmethod
-    def from_dict(cls, data: Mapping[str, Any], library: Library | None = None) -> Scenario:
+    def from_dict(
+        cls, data: Mapping[str, Any], library: Library | None = None, folder: str | Path | None = None
+    ) -> Scenario:
         """Make a scenario from the mapping a file would hold (units as text, as there).
+
+        Args:
+            data: what the file would hold.
+            library: where models and hardware are found, instead of the shipped ones.
+            folder: where the recordings it names lie (default: the current one).
 
         Raises:
             ScenarioError: with every problem found.
         """
-        return cls.of(Document(copy.deepcopy(dict(data))), library or Library())
+        path = Path(folder) / "scenario" if folder is not None else None
+        return cls.of(Document(copy.deepcopy(dict(data)), path), library or Library())
 
     @classmethod
-    def of(cls, document: Document, library: Library) -> Scenario:
-        """Validate *document*."""
+    def of(cls, document: Document, library: Library, technique: Technique | None = None) -> Scenario:
+        """Validate *document*; its technique is read from it unless one is given (which may be unregistered)."""
         problems: list[str] = []
-        technique = _technique(document, problems)
+        technique = technique or _technique(document, problems)
         context = {"units": "written", "folder": document.folder, "shelf": library.folder}
         try:
             entry = ScenarioEntry.model_validate(document.data, context=context)
@@ -76,7 +84,8 @@ class Scenario:
         data = copy.deepcopy(self.document.data)
         for path, value in changes.items():
             _set(data, path, value, self.document)
-        return Scenario.of(replace(self.document, data=data), self.library)
+        kept = None if any(path.split(".")[0] == "technique" for path in changes) else self.technique
+        return Scenario.of(replace(self.document, data=data), self.library, kept)
 
     def with_technique(self, technique: Technique) -> Scenario:
         """Return this scenario under another technique, registered or not."""
@@ -90,8 +99,12 @@ class Scenario:
         return self.entry.name
 
     def text(self) -> str:
-        """Return the scenario as YAML: what was written, with every default that was left out."""
-        resolved = {**self.document.data}
+        """Return the scenario as YAML: what was written, with the defaults that were left out.
+
+        Recordings that lie beside it are named as :meth:`recordings` names them, where a saved run keeps them.
+        """
+        names = {said: kept for kept, (said, _) in self.recordings().items()}
+        resolved = _renamed(self.document.data, names)
         for key, info in ScenarioEntry.model_fields.items():
             if key not in resolved and key in ("seed", "drain", "variability", "record"):
                 resolved[key] = info.default
@@ -99,10 +112,25 @@ class Scenario:
         resolved["knowledge"] = {**knowledge, **(resolved.get("knowledge") or {})}
         return write_yaml(resolved)
 
+    def recordings(self) -> dict[str, tuple[str, bytes]]:
+        """Return the recordings beside the scenario: name in a saved run → (name in the scenario, content)."""
+        found: dict[str, tuple[str, bytes]] = {}
+        for said in _traces(self.document.data):
+            path = self.document.folder / said
+            if path.is_file():
+                content = path.read_bytes()
+                found[f"traces/{hashlib.sha256(content).hexdigest()[:8]}-{path.name}"] = (said, content)
+        return found
+
     def hash(self) -> str:
-        """Return 12 hexadecimal digits that change when anything the scenario says changes (its seed left out)."""
-        said = {key: value for key, value in self.document.data.items() if key != "seed"}
+        """Return 12 hexadecimal digits that change when anything the scenario says or reads changes (but its seed)."""
+        names = {said: kept for kept, (said, _) in self.recordings().items()}
+        said = {key: value for key, value in _renamed(self.document.data, names).items() if key != "seed"}
         return hashlib.sha256(json.dumps(said, sort_keys=True, default=str).encode()).hexdigest()[:12]
+
+    def __repr__(self) -> str:
+        """Write the name and the digest (``text()`` has the whole)."""
+        return f"Scenario({self.name!r}, {self.hash()})"
 
     def where(self, *place: str | int) -> str:
         """Return ``file:line: key.path`` for an error about *place*."""
@@ -151,6 +179,25 @@ def _technique(document: Document, problems: list[str]) -> Technique | None:
     except ValidationError as error:
         problems += sentences(error, document, kind, place)
         return None
+
+
+def _traces(data: Any) -> Iterator[str]:
+    """Yield the files that *data* names under a key ``trace``."""
+    for key, value in data.items() if isinstance(data, dict) else enumerate(data) if isinstance(data, list) else ():
+        if key == "trace" and isinstance(value, str):
+            yield value
+        else:
+            yield from _traces(value)
+
+
+def _renamed(data: Any, names: Mapping[str, str]) -> Any:
+    """Return *data* with the files it names renamed."""
+    if isinstance(data, dict):
+        return {
+            key: names.get(value, value) if key == "trace" and isinstance(value, str) else _renamed(value, names)
+            for key, value in data.items()
+        }
+    return [_renamed(item, names) for item in data] if isinstance(data, list) else data
 
 
 def _set(data: dict[str, Any], path: str, value: Any, document: Document) -> None:

@@ -171,7 +171,7 @@ class NodeEntry(_Entry):
     concurrency: Literal["slots", "shared", "partitioned"] = "slots"
     slowdown: Number | None = Field(default=None, ge=1, allow_inf_nan=False)
     """``partitioned``: how many times longer a request takes on its part than on the whole machine (measured)."""
-    load: LoadField = Capacity(Trace.of(0.0))
+    load: LoadField = Field(default_factory=lambda: Capacity(Trace.of(0.0)), json_schema_extra={"default": "0 %"})
     """Background load: share of time that other processes want each core; a value or a recording."""
     competitors: Whole = Field(default=1, ge=1, le=1000)
     """Competing processes per core behind ``load``."""

@@ -7,10 +7,11 @@ a new measurement), or at each request if it says so. Its hooks answer; everythi
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterator
 from itertools import repeat
 
-from simulator.foundation.errors import Down, LinkDown
+from simulator.foundation.errors import Down, LinkDown, PlacementError
 from simulator.foundation.randomness import Streams, blocks
 from simulator.physics.engine import Story
 from simulator.profiles.placement import Failure, Placement
@@ -23,6 +24,7 @@ from simulator.world.request import Request, Undeclared
 from simulator.world.view import View
 
 UNDECLARED = Undeclared()
+AT_ONCE = 20  # failures a request may meet in one instant before its technique is held to be going in circles
 
 
 class Service:
@@ -70,15 +72,26 @@ class Service:
         if self._serves:
             own = self.technique.serve(request, self.cluster)
             if own is not None:
-                return own
+                return self._own_story(request, own)
         return self.story(request)
+
+    def _own_story(self, request: Request, story: Story) -> Story:
+        """Follow a technique's own story, and write the row when it ends; it returns the placement it followed."""
+        outcome = ""
+        placement = self.placement or Placement.whole(self.source, self._layers)
+        try:
+            placement = (yield from story) or placement
+        except Down:  # it did not catch it
+            outcome = "lost"
+        self.close(request, self._plan_of(placement), outcome)
 
     def story(self, request: Request) -> Story:
         """From arrival to answer; survives failures of the nodes and links it uses."""
         cluster, source = self.cluster, request.source
-        if self.held_until > request.arrival:
+        while self.held_until > cluster.now:
+            begin = cluster.now
             yield self.held_until
-            cluster.held(request, request.arrival)
+            cluster.held(request, begin)
         if cluster.network.troubled and not cluster.nodes[source].up:
             begin = cluster.now
             yield cluster.repair(source)
@@ -86,6 +99,7 @@ class Service:
         env, plan = cluster.env, self._plan
         if plan is None or cluster.sensor.version != self._version or env._now >= self._stale_at:
             plan = self._plan_of(self.place(request))
+        struck: Counter[float] | None = None
         while True:
             try:
                 for task in plan.tasks:
@@ -100,6 +114,13 @@ class Service:
             except Down as down:
                 task.lost(request, begin, env._now)
                 begin = env._now
+                struck = struck or Counter()
+                struck[begin] += 1
+                if struck[begin] > AT_ONCE:
+                    raise PlacementError(
+                        f"{type(self.technique).__name__}.recover answered {AT_ONCE} times at {begin:g} s with what "
+                        f"is down ({down}); answer another placement, a downtime, or Recovery() to wait for the repair"
+                    ) from None
                 here, layer = plan.reached[plan.tasks.index(task)]
                 if not cluster.nodes[here].up:  # what it held is gone: begin again
                     here, layer = source, 0
@@ -138,7 +159,7 @@ class Service:
         return following
 
     def close(self, request: Request, plan: Plan, outcome: str = "") -> None:
-        """Write the row of a request that ends now (a story of one's own calls this last)."""
+        """Write the row of a request that ends now."""
         r, label = request, plan.label
         now = self.cluster.env._now
         latency = now - r.arrival

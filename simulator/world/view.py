@@ -81,7 +81,22 @@ class View:
 
     def latency(self, placement: Placement) -> float:
         """Return the latency of an unloaded request under *placement*, as far as it is known [s]."""
-        return self._parts(placement).total
+        return self.parts(placement).total
+
+    def parts(self, placement: Placement) -> cost.Parts:
+        """Return what that latency is made of, as far as it is known [s]."""
+        parts = cost.Parts()
+        now, here = self.now, self.source
+        for segment in placement.segments:
+            if segment.node != here:
+                now = self._message(here, segment.node, self._cluster.cut_bytes[segment.start], now, parts)
+            seconds = self._seconds(segment)
+            parts.compute += seconds
+            now += seconds
+            here = segment.node
+        if here != self.source:
+            self._message(here, self.source, self._answer(placement), now, parts)
+        return parts
 
     def device_energy(self, placement: Placement) -> float:
         """Return the energy a request under *placement* adds at the device, as far as it is known [J]."""
@@ -188,20 +203,6 @@ class View:
         return placement
 
     # -- how it is known -----------------------------------------------------------------------------------------
-
-    def _parts(self, placement: Placement) -> cost.Parts:
-        parts = cost.Parts()
-        now, here = self.now, self.source
-        for segment in placement.segments:
-            if segment.node != here:
-                now = self._message(here, segment.node, self._cluster.cut_bytes[segment.start], now, parts)
-            seconds = self._seconds(segment)
-            parts.compute += seconds
-            now += seconds
-            here = segment.node
-        if here != self.source:
-            self._message(here, self.source, self._answer(placement), now, parts)
-        return parts
 
     def _message(self, sender: str, receiver: str, size: float, now: float, parts: cost.Parts) -> float:
         route = self._cluster.network.route(sender, receiver)
