@@ -169,7 +169,7 @@ def name_ticks(axes: Axes, names: Sequence[str], always: Sequence[int] = (), mos
 def scale(largest: float) -> tuple[float, str]:
     """Return the unit [s] that suits durations up to *largest* [s], and its name."""
     for unit, name in ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs")):
-        if largest >= 2 * unit:
+        if largest >= unit:
             return unit, name
     return 1e-6, "µs"
 
@@ -177,4 +177,4 @@ def scale(largest: float) -> tuple[float, str]:
 def duration(seconds: float) -> str:
     """Write a duration for a sentence: ``318 ms``."""
     unit, name = scale(seconds)
-    return f"{seconds / unit:.3g} {name}"
+    return f"{float(f'{seconds / unit:.3g}'):g} {name}"

@@ -10,6 +10,8 @@ import os
 import platform
 import re
 import statistics
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -38,9 +40,23 @@ def steady_memory() -> bool:
     return all(mallopt(*setting) == 1 for setting in (never_mmap, never_trim, grow_by))
 
 
+@contextmanager
+def flushing_denormals() -> Iterator[bool]:
+    """Have the processor take denormal numbers for zero, and leave it as it was; yields whether it can.
+
+    The setting is the whole process's: left on, it changes the arithmetic of everything that comes after.
+    """
+    try:
+        yield bool(torch.set_flush_denormal(True))
+    finally:
+        torch.set_flush_denormal(False)
+
+
 def machine_facts(threads: int) -> dict[str, Any]:
     """Return the facts as JSON-ready values; unknown ones are absent rather than empty."""
     cpu = _cpuinfo()
+    with flushing_denormals() as flushed:  # setting is the only way to learn whether it can be
+        pass
     facts: dict[str, Any] = {
         "cpu": cpu.get("model name", platform.processor() or platform.machine()),
         "cores": os.cpu_count(),
@@ -55,7 +71,7 @@ def machine_facts(threads: int) -> dict[str, Any]:
         "cpu_capability": torch.backends.cpu.get_cpu_capability(),
         "dtype": "float32",
         "device": "cpu",
-        "flush_denormal": bool(torch.set_flush_denormal(True)),  # setting is the only way to learn whether it can be
+        "flush_denormal": flushed,
     }
     if cpu.get("vendor_id") == "AuthenticAMD" and cpu.get("cpu family", "").isdigit():
         family = int(cpu["cpu family"])

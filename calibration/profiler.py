@@ -23,7 +23,7 @@ import torch
 from torch import fx, nn
 
 from calibration.graph import NodeFacts, inspect, trace
-from calibration.machine import malloc_settings, reference_kernels, steady_memory
+from calibration.machine import flushing_denormals, malloc_settings, reference_kernels, steady_memory
 from calibration.ticks import CPU, WALL, Clock, tick_overhead_ns, timed_nodes, with_ticks
 from calibration.zoo import Recipe
 from simulator.foundation.errors import ProfileError
@@ -87,6 +87,7 @@ class Measurement:
     """The profile's entry in ``machine.json``."""
 
 
+@flushing_denormals()
 def measure(
     recipe: Recipe,
     batch: int = 1,
@@ -116,7 +117,6 @@ def measure(
     steady = steady and steady_memory()
     model = recipe.build().eval()
     torch.set_num_threads(threads)
-    torch.set_flush_denormal(True)
     clock = CPU if threads == 1 else WALL
     example = torch.randn((batch, *recipe.shape), generator=torch.Generator().manual_seed(1))
     with torch.inference_mode():

@@ -19,11 +19,15 @@ MARKS = (0.5, 0.95, 0.99)
 def draw(subject: Subject) -> Picture:
     """Draw the distribution of latency of the run of *subject*."""
     results = subject.results
+    asked = len(requests_of(results))
     table = tabulate(results)
     deadline = results.meta["deadline_s"]
-    marks = {mark: _quantile(table, mark) for mark in MARKS}
+    summary = results.summary()
+    marks = {mark: summary[f"latency_p{100 * mark:.0f}_s"] for mark in MARKS}
     said = ", ".join(f"{mark:.0%} within {duration(value)}" for mark, value in marks.items() if np.isfinite(value))
-    in_time = float((table["latency_s"] <= deadline).sum() * table["share"].iloc[0]) if deadline is not None else 1.0
+    missing = asked - len(table)
+    said += f"; {missing} never answered" if missing else ""
+    in_time = float((table["latency_s"] <= deadline).mean()) if deadline is not None else 1.0
     if deadline is not None:
         said += f"; {in_time:.1%} within the deadline of {duration(deadline)}"
     figure, (axes,) = paper("Distribution of latency", said, subject.caption(), (8.0, 4.6))
@@ -40,21 +44,14 @@ def draw(subject: Subject) -> Picture:
         _write(axes, "deadline", (deadline / unit, 0.02), (-4, 0), color=RED, rotation=90)
     axes.set_ylim(0, 1.04)
     axes.set_xlabel(f"latency [{symbol}]")
-    axes.set_ylabel("share of requests answered by then")
+    axes.set_ylabel("share of answered requests")
     return Picture("cdf", figure, table)
 
 
 def tabulate(results: Results) -> pd.DataFrame:
-    """Return the latencies in order [s] and the share of all requests answered by then."""
-    total = len(requests_of(results))
+    """Return the latencies of answered requests in order [s], and the share of them answered by then."""
     latency = np.sort(requests_of(results, answered=True)["latency_s"].to_numpy())
-    return pd.DataFrame({"latency_s": latency, "share": np.arange(1, len(latency) + 1) / total})
-
-
-def _quantile(table: pd.DataFrame, share: float) -> float:
-    """Return the latency by which *share* of all requests were answered [s]; NaN if so many never were."""
-    reached = table[table["share"] >= share - 1e-12]
-    return float(reached["latency_s"].iloc[0]) if len(reached) else float("nan")
+    return pd.DataFrame({"latency_s": latency, "share": np.arange(1, len(latency) + 1) / len(latency)})
 
 
 def _write(

@@ -93,6 +93,7 @@ class LinkDown(Down):
 
 
 def did_you_mean(name: object, known: Iterable[str]) -> str:
-    """Return ``' Did you mean "x"?'`` where a near name exists, else an empty string."""
-    near = difflib.get_close_matches(str(name), list(known), n=1, cutoff=0.6)
-    return f' Did you mean "{near[0]}"?' if near else ""
+    """Return ``' Did you mean "x"?'`` where a near name exists (mbit/s for Mbit/s too), else an empty string."""
+    names = {each.lower(): each for each in known}
+    near = difflib.get_close_matches(str(name).lower(), names, n=1, cutoff=0.6)
+    return f' Did you mean "{names[near[0]]}"?' if near else ""

@@ -78,8 +78,8 @@ class Node:
     """A node alive."""
 
     __slots__ = (
-        "_warm_until", "cold", "down_seconds", "env", "facts", "memory", "name", "radio_joules", "receive", "rest",
-        "salt", "slowdown", "station", "transmit", "watts_per_slot",
+        "_up_since", "_warm_until", "cold", "down_seconds", "env", "facts", "memory", "name", "radio_joules",
+        "receive", "rest", "salt", "slowdown", "station", "transmit", "watts_per_slot",
     )  # fmt: skip
 
     def __init__(self, env: Environment, facts: NodeFacts) -> None:
@@ -104,6 +104,7 @@ class Node:
         # Odd factor by which a request's random number becomes this node's own.
         self.salt = int.from_bytes(hashlib.sha256(facts.name.encode()).digest()[:4], "little") | 1
         self.down_seconds = 0.0
+        self._up_since = -math.inf
         self._warm_until = -math.inf
 
     @property
@@ -130,11 +131,16 @@ class Node:
             self.station.fail()
             self.memory.held.clear()
 
+    def kept_since(self, time: float) -> bool:
+        """Return whether the node has been up ever since *time* [s], so that it still holds what it was given."""
+        return self.up and self._up_since <= time
+
     def restore(self) -> None:
         """Come up again, empty and cold."""
         if not self.up:
             self.down_seconds += self.env.now - self.station.since
             self.station.restore()
+            self._up_since = self.env.now
             self._warm_until = -math.inf
 
     def down(self) -> float:

@@ -113,10 +113,11 @@ class Fifo(_Base):
                     finish = now
         else:
             start, finish = self._submit_under_trace(now, work)
+            if finish == math.inf:
+                ticket = Ticket(start, finish, self)
+                self._never += (ticket,)
+                return ticket
         ticket = Ticket(start, finish, self)
-        if finish == math.inf:
-            self._never += (ticket,)
-            return ticket
         self._served += finish - start
         heappush(env.calendar, (finish + delay, 1, next(env._eid), ticket))
         return ticket
@@ -173,13 +174,21 @@ class Fifo(_Base):
         return len(self._pending())
 
 
+class SharedTicket(Ticket):
+    """A ticket that also says how much of a server's time the job had [s], for it may have had to share it."""
+
+    __slots__ = ("occupied",)
+
+    occupied: float
+
+
 class Shared(_Base):
     """Processor sharing: up to ``servers`` jobs run at full capacity, more share it equally.
 
     Virtual time ``V`` is the work each present job has received; a job of *work* ends when ``V`` has grown by it.
     """
 
-    __slots__ = ("_at", "_count", "_jobs", "_timer", "_virtual", "servers")
+    __slots__ = ("_at", "_count", "_jobs", "_occupancy", "_timer", "_virtual", "servers")
 
     def __init__(
         self, env: Environment, name: str, capacity: Trace, down: Callable[[str, float], Down], servers: int = 1
@@ -188,8 +197,9 @@ class Shared(_Base):
         super().__init__(env, name, capacity, down)
         self.servers = servers
         self._virtual = 0.0
+        self._occupancy = 0.0  # server seconds that each present job has had
         self._at = 0.0  # when ``_virtual`` was last brought up to date [s]
-        self._jobs: list[tuple[float, int, Ticket]] = []
+        self._jobs: list[tuple[float, int, SharedTicket]] = []
         self._count = 0
         self._timer = 0  # number of the newest timer; older ones on the calendar are stale
 
@@ -198,7 +208,8 @@ class Shared(_Base):
         if not self.up:
             return self.refusal()
         self._advance()
-        ticket = Ticket(self.env.now, math.inf, self)
+        ticket = SharedTicket(self.env.now, math.inf, self)
+        ticket.occupied = -self._occupancy
         self._count += 1
         heappush(self._jobs, (self._virtual + work, self._count, ticket))
         self._set_timer()
@@ -210,6 +221,7 @@ class Shared(_Base):
         if jobs and now > self._at:
             done = self.capacity.integral(now) - self.capacity.integral(self._at)
             self._virtual += done * min(1.0, self.servers / jobs)
+            self._occupancy += (now - self._at) * min(1.0, self.servers / jobs)
             self._served += (now - self._at) * min(jobs, self.servers)
         self._at = now
 
@@ -236,6 +248,7 @@ class Shared(_Base):
         self._set_timer()
         for ticket in done:
             ticket.finish = self.env.now
+            ticket.occupied += self._occupancy
             self.env.wake(ticket)
 
     def fail(self) -> None:

@@ -152,7 +152,7 @@ class Trace:
             return math.inf
         lap, i = self._locate(time)
         if i + 1 < len(self.starts):
-            return lap * self.duration + self.starts[i + 1]
+            return (lap * self.duration if lap else 0.0) + self.starts[i + 1]  # the duration may be infinite
         return (lap + 1) * self.duration if self.end != "hold" else math.inf
 
     def _locate(self, time: float) -> tuple[int, int]:
@@ -161,13 +161,15 @@ class Trace:
         A step stands at ``lap * duration + start`` as floating point rounds it; taking *time* modulo the duration
         instead may land just before it, and whoever waits for steps would wait for this one for ever.
         """
-        lap = math.floor(time / self.duration) if self.end == "wrap" else 0
+        if self.end != "wrap":
+            return 0, bisect_right(self.starts, time) - 1
+        lap = math.floor(time / self.duration)
         if lap * self.duration > time:
             lap -= 1
         i = bisect_right(self.starts, time - lap * self.duration) - 1
         if i + 1 < len(self.starts):
             return lap, i + (lap * self.duration + self.starts[i + 1] <= time)
-        if self.end == "wrap" and (lap + 1) * self.duration <= time:
+        if (lap + 1) * self.duration <= time:
             return lap + 1, 0
         return lap, i
 

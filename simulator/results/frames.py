@@ -84,6 +84,11 @@ class Results:
         files = {name: content for name, (_, content) in scenario.recordings().items()}
         return cls(columns, meta, scenario.text(), {**sources, "scenario_hash": digest}, files)
 
+    def __repr__(self) -> str:
+        """Say what was run and how many requests there were (``summary()`` and the frames have the rest)."""
+        run = f"{self.meta['scenario']!r}, {self.meta['technique']}, seed {self.meta['seed']}"
+        return f"Results({run}: {len(self.columns['requests']['request'])} requests)"
+
     def frame(self, name: str) -> pd.DataFrame:
         """Return the frame *name*, its rows in order of time.
 
@@ -241,11 +246,11 @@ def _as_text(values: np.ndarray[Any, Any]) -> pd.Series[Any]:
 
 
 def _mean(values: np.ndarray[Any, Any]) -> float:
-    return float(values.mean()) if len(values) else math.nan
+    return math.fsum(values.tolist()) / len(values) if len(values) else math.nan  # exact in whatever order rows stand
 
 
 def _quantile(values: np.ndarray[Any, Any], q: float) -> float:
-    return float(np.quantile(values, q)) if len(values) else math.nan
+    return float(np.quantile(values, q, method="inverted_cdf")) if len(values) else math.nan
 
 
 def _weakest(grades: np.ndarray[Any, Any]) -> str:

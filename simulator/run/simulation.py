@@ -74,7 +74,7 @@ class Simulation:
             if progress is not None:
                 progress(env.now, len(self.recorder.requests))
         if entry.drain:
-            env.run()
+            self._drain()
         if self.cluster.open:
             for service in self.services:
                 service.abandon()
@@ -85,6 +85,15 @@ class Simulation:
         return Results.of(
             self.recorder.columns(), self.scenario, name, str(self.parts.knowledge), env.now, provenance(self.parts)
         )
+
+    def _drain(self) -> None:
+        """Go on until every request has its answer, or nothing is left that could bring one.
+
+        What else is on the calendar (failures to come, timers of work that was lost) does not keep the clock running.
+        """
+        env = self.cluster.env
+        while self.cluster.open and env.peek() < math.inf:
+            env.step()
 
     def check(self) -> None:
         """Ask every source's first decision now, so that one that cannot work is an error of the scenario.

@@ -110,7 +110,7 @@ class _Builder:
         times = self.times(model) if model is not None else {}
         sources = self.sources()
         arrivals = self.arrivals()
-        outages = self.outages()
+        outages = self.outages(channels)
         if self.problems or model is None or arrivals is None:
             raise ScenarioError(*self.problems)
         knowledge = self.knowledge()
@@ -272,12 +272,9 @@ class _Builder:
         error = 0.0 if isinstance(entry.profile, str) else entry.profile.error
         return Knowledge(method, weight, entry.load, entry.queues, error)
 
-    def outages(self) -> list[Outage]:
+    def outages(self, channels: list[Channel]) -> list[Outage]:
         found: list[Outage] = []
-        links: dict[str, None] = {}
-        for name in self.entry.links:
-            for channel in self.link(name) if not self.problems else []:
-                links[channel.link] = None
+        links = dict.fromkeys(channel.link for channel in channels)
         for index, entry in enumerate(self.entry.dynamics):
             kind = "node" if entry.node is not None else "link"
             name = entry.node if entry.node is not None else str(entry.link)

@@ -25,7 +25,7 @@ from simulator.techniques.registry import name_of, technique_class
 from simulator.techniques.technique import Technique
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Scenario:
     """A scenario, valid as far as it can be told without building it."""
 
@@ -89,6 +89,11 @@ class Scenario:
 
     def with_technique(self, technique: Technique) -> Scenario:
         """Return this scenario under another technique, registered or not."""
+        if not isinstance(technique, Technique):
+            raise ScenarioError(
+                f"technique: {technique!r} came; expected a technique, e.g. MinLatency() or "
+                '{"technique": {"kind": "min-latency"}} with with_()'
+            )
         written = {"kind": name_of(technique)} | technique.model_dump(mode="json", exclude_defaults=True)
         data = {**self.document.data, "technique": written}
         return replace(self, technique=technique, document=replace(self.document, data=data))
@@ -103,14 +108,16 @@ class Scenario:
 
         Recordings that lie beside it are named as :meth:`recordings` names them, where a saved run keeps them.
         """
-        names = {said: kept for kept, (said, _) in self.recordings().items()}
-        resolved = _renamed(self.document.data, names)
-        for key, info in ScenarioEntry.model_fields.items():
-            if key not in resolved and key in ("seed", "drain", "variability", "record"):
-                resolved[key] = info.default
+        return write_yaml(self._resolved({said: kept for kept, (said, _) in self.recordings().items()}))
+
+    def _resolved(self, names: Mapping[str, str]) -> dict[str, Any]:
+        """Return what the scenario says, defaults filled in and the files it names renamed."""
+        resolved: dict[str, Any] = _renamed(self.document.data, names)
+        for key in ("seed", "drain", "variability", "record"):
+            resolved.setdefault(key, ScenarioEntry.model_fields[key].default)
         knowledge = self.entry.knowledge.model_dump(mode="json")
         resolved["knowledge"] = {**knowledge, **(resolved.get("knowledge") or {})}
-        return write_yaml(resolved)
+        return resolved
 
     def recordings(self) -> dict[str, tuple[str, bytes]]:
         """Return the recordings beside the scenario: name in a saved run → (name in the scenario, content)."""
@@ -124,8 +131,8 @@ class Scenario:
 
     def hash(self) -> str:
         """Return 12 hexadecimal digits that change when anything the scenario says or reads changes (but its seed)."""
-        names = {said: kept for kept, (said, _) in self.recordings().items()}
-        said = {key: value for key, value in _renamed(self.document.data, names).items() if key != "seed"}
+        names = {said: hashlib.sha256(content).hexdigest() for said, content in self.recordings().values()}
+        said = {key: value for key, value in self._resolved(names).items() if key != "seed"}
         return hashlib.sha256(json.dumps(said, sort_keys=True, default=str).encode()).hexdigest()[:12]
 
     def __repr__(self) -> str:

@@ -15,6 +15,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    GetJsonSchemaHandler,
     Strict,
     ValidationInfo,
     WithJsonSchema,
@@ -53,6 +54,17 @@ class Capacity:
     random_offset: bool = False
 
 
+@dataclass(frozen=True)
+class Or:
+    """Tells the JSON Schema what else may be written, where a validator reads more than the type says."""
+
+    type: str
+
+    def __get_pydantic_json_schema__(self, core: Any, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        """Add it to what the type says."""
+        return {"anyOf": [{"type": self.type}, handler(core)]}
+
+
 class TraceEntry(_Entry):
     """A recording: ``{trace: FILE, ...}``."""
 
@@ -89,7 +101,9 @@ def _capacity(kind: Literal["bandwidth", "cpu"]) -> Any:
             raise ValueError(f"{value} is out of range: a load is a share between 0 and 100 %")
         return Capacity(Trace.of(number))
 
-    example = {"type": "string", "examples": [dimension.example]}
+    example: dict[str, Any] = {"type": "string", "examples": [dimension.example]}
+    if kind == "cpu":
+        example = {"type": ["string", "number"], "examples": [dimension.example]}
     recording = {"type": "object", "required": ["trace"], "properties": {"trace": {"type": "string"}}}
     return BeforeValidator(read), WithJsonSchema({"anyOf": [example, recording]})
 
@@ -141,7 +155,7 @@ class ModelEntry(_Entry):
     """Which model profile: ``vgg16``, or ``{name: vgg16, input: 224}``."""
 
     name: str
-    input: str | None = None
+    input: Annotated[str | None, Or("integer")] = None
     """Input size as in the profile's name; needed where the model was profiled at several."""
 
     @model_validator(mode="before")
@@ -298,7 +312,7 @@ class EwmaEntry(_Entry):
 class ErrorEntry(_Entry):
     """Layer times are believed with an error."""
 
-    error: float = Field(ge=0, le=5)
+    error: Annotated[float, Or("string")] = Field(ge=0, le=5)
 
     @model_validator(mode="before")
     @classmethod
@@ -357,7 +371,7 @@ class ScenarioEntry(_Entry):
     """Whether layer times vary as the profile's repeats did, or are their medians."""
     record: Literal["requests", "spans"] = "spans"
     """``requests``: one row per request; ``spans``: and each piece of work, and the decisions."""
-    model: ModelEntry
+    model: Annotated[ModelEntry, Or("string")]
     """The network that is served; ``offing models`` lists them."""
     nodes: dict[str, NodeEntry] = Field(min_length=1)
     """Devices and servers, by name."""

@@ -29,4 +29,6 @@ class FixedSplit(Technique):
             )
         if self.split_point == layers:
             return Placement.whole(view.source, layers)
-        return Placement.split(view.source, self.server or view.nearest_server(), self.split_point, layers)
+        return Placement.split(
+            view.source, self.server or view.nearest_server(self.split_point), self.split_point, layers
+        )

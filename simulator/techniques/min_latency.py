@@ -22,6 +22,7 @@ class MinLatency(Technique):
         options = view.splits(request)
         if not options:
             raise PlacementError(
-                f'no placement of "{view.model.name}" fits in the memory of the nodes that are up; raise memory: there'
+                f'no placement of "{view.model.name}" fits in memory on "{view.source}" and the servers it reaches; '
+                "raise memory: there"
             )
         return min(options, key=view.latency)

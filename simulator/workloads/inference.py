@@ -83,23 +83,26 @@ class Service:
             placement = (yield from story) or placement
         except Down:  # it did not catch it
             outcome = "lost"
-        self.close(request, self._plan_of(placement), outcome)
+        self.close(request, self.cluster.plan(self.source, placement), outcome)  # a plan for the row, not to follow
 
     def story(self, request: Request) -> Story:
         """From arrival to answer; survives failures of the nodes and links it uses."""
         cluster, source = self.cluster, request.source
-        while self.held_until > cluster.now:
-            begin = cluster.now
+        env = cluster.env
+        while self.held_until > env._now:
+            begin = env._now
             yield self.held_until
             cluster.held(request, begin)
         if cluster.network.troubled and not cluster.nodes[source].up:
-            begin = cluster.now
+            begin = env._now
             yield cluster.repair(source)
             cluster.recovered(request, begin)
-        env, plan = cluster.env, self._plan
+        plan = self._plan  # what was decided while it waited
         if plan is None or cluster.sensor.version != self._version or env._now >= self._stale_at:
             plan = self._plan_of(self.place(request))
         struck: Counter[float] | None = None
+        trail: list[tuple[str, int, float]] | None = None  # who holds tensors, before which layer, since when
+        held = resumed = env._now
         while True:
             try:
                 for task in plan.tasks:
@@ -121,13 +124,19 @@ class Service:
                         f"{type(self.technique).__name__}.recover answered {AT_ONCE} times at {begin:g} s with what "
                         f"is down ({down}); answer another placement, a downtime, or Recovery() to wait for the repair"
                     ) from None
-                here, layer = plan.reached[plan.tasks.index(task)]
-                if not cluster.nodes[here].up:  # what it held is gone: begin again
-                    here, layer = source, 0
-                placement = yield from self._recover(down, plan.placement, layer)
-                plan = cluster.plan(source, placement, here, layer)
+                way = plan.reached[: plan.tasks.index(task) + 1]
+                trail = [*(trail or ()), *((*spot, held if spot == way[0] else resumed) for spot in way)]
+                placement = yield from self._recover(down, plan.placement, self._kept(trail)[1])
+                here, layer, held = self._kept(trail)
+                plan, resumed = cluster.plan(source, placement, here, layer), env._now
                 cluster.recovered(request, begin)
         self.close(request, plan)
+
+    def _kept(self, trail: list[tuple[str, int, float]]) -> tuple[str, int, float]:
+        """Return the last of *trail* who still holds what it was given; where nobody does, the request begins again."""
+        nodes = self.cluster.nodes
+        kept = (spot for spot in reversed(trail) if nodes[spot[0]].kept_since(spot[2]))
+        return next(kept, (self.source, 0, self.cluster.now))
 
     def settle(self) -> None:
         """Take the first decision now, before anybody asks."""
@@ -153,7 +162,7 @@ class Service:
         if following is None:
             yield cluster.repair(down.name)
             return placement
-        self.view.check(following, f"{type(self.technique).__name__}.recover", alive=kind == "node")
+        self.view.check(following, f"{type(self.technique).__name__}.recover", alive=kind == "node", whole=False)
         if recovery.downtime:
             yield cluster.wait(recovery.downtime)
         return following
@@ -194,7 +203,7 @@ class Service:
         cluster = self.cluster
         if self._per_request:
             placement = self.technique.place(self.view, request)
-            if placement != self.placement:
+            if self.placement is None or placement != self.placement:
                 self._adopt(placement, "place")
             return placement
         self._version = cluster.sensor.version
@@ -202,7 +211,7 @@ class Service:
         if self._redeployed and self.placement is not None and self.view.fits(self.placement):
             return self.placement  # ``adapt`` has taken over from ``place``
         placement = self.technique.place(self.view, UNDECLARED)
-        if placement != self.placement:
+        if self.placement is None or placement != self.placement:
             self._adopt(placement, "place")
         return placement
 

@@ -18,7 +18,7 @@ from simulator.profiles.model import ModelProfile
 from simulator.profiles.placement import Placement, along
 from simulator.results.record import Recorder
 from simulator.world.memory import Residency
-from simulator.world.plan import Books, Compute, Plan, SlowTransfer, Software, Task, Transfer
+from simulator.world.plan import Books, Plan, SlowTransfer, Software, Task, Transfer, compute
 from simulator.world.request import Request
 from simulator.world.sensing import BandwidthSensor, Knowledge
 from simulator.world.timing import Timing
@@ -60,6 +60,11 @@ class Cluster:
         """Requests without an answer yet, oldest first."""
         self.varies = any(timing.varies for timing in timings.values())
         """Whether requests draw which measured repeat they meet."""
+        traces = [node.facts.capacity for node in nodes.values()] + [
+            w.channel.bandwidth for w in network.wires.values()
+        ]
+        self.steady = all(trace.constant is not None for trace in traces)
+        """Whether no capacity ever changes."""
         self.cut_bytes = {cut.index: cut.bytes for cut in model.cuts()}
         """Bytes that cross each valid cut."""
         self.residency = Residency(model, nodes)
@@ -78,7 +83,7 @@ class Cluster:
     def compute(self, node: str, start: int, stop: int, request: Request) -> Story:
         """Run layers [start, stop) on *node*, for *request*."""
         books = self._books(request.source)
-        return self.perform([Compute(self.node(node), self.timing[node], start, stop, books)], request)
+        return self.perform([compute(self.node(node), self.timing[node], start, stop, books)], request)
 
     def send(self, sender: str, receiver: str, size: float, request: Request) -> Story:
         """Send a message of *size* bytes from *sender* to *receiver*, for *request*."""
@@ -122,7 +127,7 @@ class Cluster:
             if s.node != here:
                 go(s.node, self.cut_bytes[layer])
                 here = s.node
-            tasks.append(Compute(self.nodes[here], self.timing[here], layer, s.stop, books))
+            tasks.append(compute(self.nodes[here], self.timing[here], layer, s.stop, books))
             reached.append((here, layer))
             layer = s.stop
         if here != source:

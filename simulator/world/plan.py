@@ -15,6 +15,7 @@ from simulator.foundation.errors import NodeDown
 from simulator.physics.engine import Story, Ticket
 from simulator.physics.network import Leg, Network, windows
 from simulator.physics.node import Node
+from simulator.physics.station import Shared
 from simulator.profiles.placement import Placement
 from simulator.results.record import Table
 from simulator.world.request import Request
@@ -74,11 +75,11 @@ class Compute:
             seconds = self.timing.seconds(self.start, self.stop, request.draw, self.node.salt)
         return self.node.compute(seconds)
 
-    def book(self, request: Request, begin: float, ticket: Ticket) -> None:
-        """Add to the request's queueing, computing and energy."""
+    def book(self, request: Request, begin: float, ticket: Ticket, busy: float | None = None) -> None:
+        """Add to the request's queueing, computing and energy; *busy* is the time it had, where it had to share."""
         start = ticket.start
         service = ticket.finish - start
-        joules = self.watts * service
+        joules = self.watts * (service if busy is None else busy)
         request.queue += start - begin
         request.compute += service
         request.energy += joules
@@ -95,6 +96,22 @@ class Compute:
         if self.books.spans is not None:
             self.books.spans.add(("compute", self.node.name, request.source, request.number, begin, begin, now,
                                   self.start, self.stop, 0.0, 0.0, False))  # fmt: skip
+
+
+class SharedCompute(Compute):
+    """The same on a processor that its jobs share: each pays for its part of the power."""
+
+    __slots__ = ()
+
+    def book(self, request: Request, begin: float, ticket: Ticket, busy: float | None = None) -> None:
+        """Add to the request's accounts, with the part of the processor that it had."""
+        super().book(request, begin, ticket, ticket.occupied)  # type: ignore[attr-defined]
+
+
+def compute(node: Node, timing: Timing, start: int, stop: int, books: Books) -> Compute:
+    """Return the task of layers [start, stop) on *node*."""
+    kind = SharedCompute if isinstance(node.station, Shared) else Compute
+    return kind(node, timing, start, stop, books)
 
 
 class Transfer:

@@ -48,7 +48,7 @@ class BandwidthSensor:
         self.version = 0
         """Counts what was learnt and what went up or down, so that a standing decision knows when it is stale."""
         self._known: dict[Leg, float] = {}
-        self._traces: dict[float, Trace] = {}
+        self._traces: dict[Leg, Trace] = {}
 
     def rate(self, leg: Leg, now: float) -> float:
         """Return the capacity of *leg* as known at *now* [B/s]."""
@@ -61,9 +61,10 @@ class BandwidthSensor:
     def trace(self, leg: Leg, now: float) -> Trace:
         """Return the capacity known at *now* as a constant, for the cost formulas."""
         rate = self.rate(leg, now)
-        if rate not in self._traces:
-            self._traces[rate] = Trace.of(rate)
-        return self._traces[rate]
+        trace = self._traces.get(leg)
+        if trace is None or trace.constant != rate:
+            trace = self._traces[leg] = Trace.of(rate)
+        return trace
 
     def next_change(self, leg: Leg, now: float) -> float:
         """Return when the known capacity may change by itself [s]."""
@@ -74,7 +75,7 @@ class BandwidthSensor:
         if self.oracle or seconds <= 0 or framed <= 0:
             return
         before = self.rate(leg, 0.0)
-        seen = framed / seconds
-        self._known[leg] = before + self.weight * (seen - before)
-        if self._known[leg] != before:
+        known = before + self.weight * (framed / seconds - before)
+        if not math.isclose(known, before, rel_tol=1e-9):  # less is rounding, and nothing to decide anew about
+            self._known[leg] = known
             self.version += 1

@@ -29,6 +29,7 @@ class Timing:
     def seconds(self, start: int, stop: int, draw: int, salt: int) -> float:
         """Return the time of layers [start, stop) [s] for a request's *draw* on the node of that *salt*."""
         runs = self._runs
-        # A multiplicative hash: one number per request, an independent repeat per node.
-        row = runs[((draw * salt & 0xFFFFFFFF) >> 7) % len(runs)]
+        # A multiplicative hash: one number per request, an independent repeat per node. Its high bits, for those
+        # depend on all of the salt (with the low ones two nodes in 128 would meet the same one of two repeats).
+        row = runs[(draw * salt & 0xFFFFFFFF) * len(runs) >> 32]
         return row[stop] - row[start]

@@ -7,7 +7,7 @@ names the line to add. A view holds no state of its own: it belongs to one devic
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from simulator.foundation.errors import KnowledgeError, PlacementError, did_you_mean
 from simulator.physics import cost
@@ -56,28 +56,36 @@ class View:
         reach = self._cluster.network.reachable(node)
         return tuple(name for name in reach if name != node and self._cluster.nodes[name].up)
 
-    def nearest_server(self) -> str:
-        """Return the nearest server that is up, else the nearest (requests then wait for its repair).
+    def nearest_server(self, start: int = 0) -> str:
+        """Return the nearest server with room for the layers from *start* on: one that is up, else one that is not.
+
+        Requests wait for the repair of a server that is down. Where nobody has room it is the nearest of all.
 
         Raises:
             PlacementError: if no link leads to any.
         """
         reach = self._cluster.network.reachable(self.source)
-        servers = self.servers or tuple(name for name in reach if self._is_server(name))
+        servers = [*self.servers, *(name for name in reach if name != self.source and self._is_server(name))]
         if not servers:
             raise PlacementError(f'no link leads from "{self.source}" to a server; add one under links:')
-        return servers[0]
+        need, nodes = self._cluster.residency.need, self._cluster.nodes
+        layers = len(self.model)
+        roomy = (n for n in servers if need(n, self.source, start, layers) <= nodes[n].memory.capacity)
+        return next(roomy, servers[0])
 
     def splits(self, request: Request | None = None) -> tuple[Placement, ...]:
         """Return every placement along a chain of live servers that fits in memory.
 
         A chain is the device and the servers on the way to some server, in order; each node holds a run of layers
-        between two valid cuts, which may be empty. All on the device comes first.
+        between two valid cuts, which may be empty. All on the device comes first. Where none fits, servers that are
+        down count too: requests then wait for the repair.
         """
         cluster = self._cluster
-        return tuple(
-            option for option in cluster.options(self._chains()) if cluster.residency.fits(self.source, option)
-        )
+        for chains in (self._chains(self.live_nodes), self._chains(tuple(cluster.nodes))):
+            options = tuple(o for o in cluster.options(chains) if cluster.residency.fits(self.source, o))
+            if options:
+                return options
+        return ()
 
     def latency(self, placement: Placement) -> float:
         """Return the latency of an unloaded request under *placement*, as far as it is known [s]."""
@@ -151,6 +159,8 @@ class View:
     def valid_until(self) -> float:
         """Return when what is known may change by itself [s]: the next step of a trace that may be seen."""
         cluster, now = self._cluster, self.now
+        if cluster.steady:
+            return math.inf
         legs = {leg: None for way in self._ways() for leg in way.legs}
         until = min((cluster.sensor.next_change(leg, now) for leg in legs), default=math.inf)
         if cluster.knowledge.load == "oracle":
@@ -159,8 +169,14 @@ class View:
             )
         return until
 
-    def check(self, placement: object, who: str, alive: bool = False) -> Placement:
-        """Return *placement* if it can run: cuts valid, nodes reachable, large enough and, if *alive*, up.
+    def check(self, placement: object, who: str, alive: bool = False, whole: bool = True) -> Placement:
+        """Return *placement* if it can run: cuts valid, nodes reachable and large enough.
+
+        Args:
+            placement: what a technique answered.
+            who: whose answer it is, for the error.
+            alive: whether its nodes must be up.
+            whole: whether it must cover all layers (a recovery may leave the model early).
 
         Raises:
             PlacementError: saying what is wrong.
@@ -171,6 +187,11 @@ class View:
         if placement.end > len(self.model):
             raise PlacementError(
                 f'{who} placed layer {placement.end - 1}, but "{self.model.name}" has {len(self.model)}'
+            )
+        if whole and placement.end < len(self.model):
+            raise PlacementError(
+                f'{who} placed layers 0 to {placement.end - 1}, but "{self.model.name}" has {len(self.model)} layers; '
+                "place them all (only recover() may leave the model early)"
             )
         for segment in placement.segments:
             layers = f"layers {segment.start} to {segment.stop - 1} of {self.model.name}"
@@ -236,12 +257,12 @@ class View:
         paths = self._cluster.network.reachable(self.source)
         return {name: path for name, path in paths.items() if nodes[name].up}
 
-    def _chains(self) -> tuple[tuple[str, ...], ...]:
-        nodes = self._cluster.nodes
+    def _chains(self, nodes: Collection[str]) -> tuple[tuple[str, ...], ...]:
+        among = set(nodes)
         chains = {
-            (self.source, *(n for n in path[1:] if self._is_server(n) and nodes[n].up)): None
-            for name, path in self._reach().items()
-            if name == self.source or self._is_server(name)
+            (self.source, *(n for n in path[1:] if self._is_server(n) and n in among)): None
+            for name, path in self._cluster.network.reachable(self.source).items()
+            if name == self.source or (self._is_server(name) and name in among)
         }
         longest = sorted(chains, key=len, reverse=True)
         kept: list[tuple[str, ...]] = []

@@ -60,7 +60,8 @@ def test_energy_is_the_integral_of_power_over_the_spans(scenario, technique):
         busy = slot_seconds(here["start_s"].to_numpy(), here["finish_s"].to_numpy(), facts.slots)
         radio = 0.0
         for span in spans[spans["kind"] == "transfer"].itertuples():
-            first, *_, last = channels = span.resource.split("+")
+            channels = span.resource.split("+")
+            first, last = channels[0], channels[-1]
             seconds = on_air(span, scenario, simulation.cluster.network.wires[channels[0]].channel.connection)
             if seconds is None:
                 break
@@ -188,3 +189,20 @@ def test_a_channel_serves_one_message_at_a_time_and_a_node_as_many_as_it_has_slo
 def merged(steps: list[tuple[float, int]]) -> list[tuple[float, int]]:
     """Let what ends within rounding of a beginning end first."""
     return sorted(((round(time, 9), step) for time, step in steps), key=lambda s: (s[0], s[1]))
+
+
+@stormy
+@often
+def test_finished_layers_run_again_only_if_their_node_has_failed_since(scenario, technique):
+    """What a node has done stays done as long as the node lives."""
+    results = play(scenario, technique)
+    spans = results.spans[(results.spans["kind"] == "compute") & results.spans["completed"]]
+    outages = results.failures.groupby("name")["down_s"].apply(list).to_dict()
+    for _, pieces in spans.sort_values("start_s").groupby(["source", "request"]):
+        done: dict[int, tuple[str, float]] = {}
+        for piece in pieces.itertuples():
+            for layer in range(piece.from_layer, piece.to_layer):
+                if layer in done:
+                    node, finish = done[layer]
+                    assert any(finish <= down <= piece.start_s for down in outages.get(node, []))
+                done[layer] = (piece.resource, piece.finish_s)

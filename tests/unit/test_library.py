@@ -1,0 +1,187 @@
+"""The shelf: profiles found by name, read line by line, and mixed between batch sizes."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from simulator import Library
+from simulator.foundation.errors import ProfileError
+from simulator.profiles.library import read_profile
+from simulator.testing import chain, machine
+
+COLUMNS = [
+    "schema_version", "node", "op", "kind", "operator", "parents", "flops", "in_bytes", "out_bytes", "param_bytes",
+    "alias", "cut_ok", "fwd_cpu_ns",
+]  # fmt: skip
+ROWS = [
+    "1,x,placeholder,placeholder,input,,0,0,300,0,0,1,0",
+    "1,conv,call_module,Conv2d,conv,x,64,300,200,50,0,1,5000",
+    "1,flat,call_function,flatten,reshape,conv,0,200,200,0,1,0,10",
+    "1,sum,call_function,add,elementwise,flat|x,8,500,100,0,0,1,1000",
+]
+
+
+@pytest.fixture
+def shelf(tmp_path):
+    """Write profiles into a shelf: ``shelf("board/net_8_b1")``."""
+
+    def put(name, rows=ROWS, repeats=None, tick=None):
+        path = tmp_path / "profiles" / f"{name}.csv"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("\n".join([",".join(COLUMNS), *rows]) + "\n")
+        if repeats is not None:
+            path.with_suffix(".repeats.csv").write_text(repeats)
+        if tick is not None:
+            (path.parent / "machine.json").write_text(json.dumps({"tick_overhead_ns": tick}))
+        return path
+
+    put.library = Library(folder=tmp_path)
+    return put
+
+
+def refused(call, *arguments) -> str:
+    with pytest.raises(ProfileError) as caught:
+        call(*arguments)
+    return str(caught.value)
+
+
+def changed(row: int, column: str, text: str) -> list[str]:
+    cells = ROWS[row].split(",")
+    cells[COLUMNS.index(column)] = text
+    return [*ROWS[:row], ",".join(cells), *ROWS[row + 1 :]]
+
+
+# -- files ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_profile_is_what_its_file_says(shelf):
+    repeats = "x,conv,flat,sum\n0,6000,20,1000\n0,7000,30,900\n"
+    model = read_profile(shelf("board/my_net_8_b4", repeats=repeats, tick=30))
+    assert (model.name, model.resolution, model.batch, model.input, model.input_bytes) == ("my_net", "8", 4, "x", 300)
+    assert [(layer.name, layer.parents, layer.alias, layer.cut_ok) for layer in model.layers] == [
+        ("conv", ("x",), False, True), ("flat", ("conv",), True, False), ("sum", ("flat", "x"), False, True),
+    ]  # fmt: skip
+    assert model.layers[0].kind == "Conv2d"
+    assert (model.layers[0].flops, model.layers[0].in_bytes, model.layers[0].param_bytes) == (64, 300, 50)
+    times = model.measured["board"]
+    assert times.seconds == pytest.approx([4.97e-6, 0, 0.97e-6])  # less the clock's own 30 ns, never below zero
+    assert times.repeats[0] == pytest.approx((5.97e-6, 0, 0.97e-6))
+    assert times.repeats[1] == pytest.approx((6.97e-6, 0, 0.87e-6))
+    assert (times.grade, times.source) == ("measured", "my_net_8_b4.csv")
+
+
+@pytest.mark.parametrize(
+    ("rows", "sentence"),
+    [
+        (changed(2, "out_bytes", "many"), "_b1.csv:4: malformed row: could not convert string to float: 'many'"),
+        (changed(1, "schema_version", "2"), "_b1.csv:3: malformed row: schema_version '2', this program reads 1"),
+        ([*ROWS[:2], "1,flat"], "_b1.csv:4: malformed row: "),
+        ([], "_b1.csv: the profile is empty"),
+        ([*ROWS[:2], ROWS[1]], "net: two layers are named 'conv'"),
+    ],
+)
+def test_a_malformed_profile_is_refused_with_its_line(shelf, rows, sentence):
+    assert sentence in refused(read_profile, shelf("board/net_8_b1", rows))
+
+
+def test_files_beside_a_profile_must_fit_it(shelf, tmp_path):
+    path = shelf("board/net_8_b1", repeats="x,conv,flat\n0,1,1\n")
+    assert "net_8_b1.repeats.csv: does not fit net_8_b1.csv: 'sum'" in refused(read_profile, path)
+    (path.parent / "machine.json").write_text("{")
+    assert "machine.json: cannot be read: " in refused(read_profile, path)
+    assert "cannot be read" in refused(read_profile, tmp_path / "profiles" / "board" / "no_8_b1.csv")
+
+
+def test_a_profile_of_another_name_is_refused(shelf):
+    shelf("board/net_b1")
+    assert "a profile is named MODEL_INPUT_bBATCH.csv, e.g. vgg16_224_b1.csv" in refused(shelf.library.model_names)
+
+
+# -- what is found -------------------------------------------------------------------------------------------------
+
+
+def test_profiles_of_several_machines_are_one_model(shelf):
+    shelf("board/net_8_b1")
+    shelf("rack/net_8_b1", changed(1, "fwd_cpu_ns", "500"))
+    model = shelf.library.model("net")
+    assert {name: times.seconds[0] for name, times in model.measured.items()} == {
+        "board": pytest.approx(5e-6), "rack": pytest.approx(5e-7),
+    }  # fmt: skip
+    assert shelf.library.profiles() == [("net", "8", 1, "board"), ("net", "8", 1, "rack")]
+    shelf("hall/net_8_b1", changed(1, "out_bytes", "201"))
+    assert 'the profiles of "net" on board and hall hold different graphs' in refused(shelf.library.model, "net")
+
+
+def test_several_inputs_need_a_choice(shelf):
+    shelf("board/net_8_b1")
+    shelf("board/net_16_b1")
+    library = shelf.library
+    assert refused(library.model, "net") == 'model "net" was profiled at inputs 16, 8; say which: input: 16'
+    assert library.model("net", "8").resolution == "8"
+    assert refused(library.model, "net", "9") == 'model "net" was not profiled at input 9 (only at: 16, 8)'
+
+
+def test_an_unknown_name_is_answered_with_the_nearest():
+    library = Library()
+    assert 'no model named "vgg61". Did you mean "vgg16"? Known: mobilenet_v2,' in refused(library.model, "vgg61")
+    assert 'no hardware named "raspbery-pi-4". Did you mean "raspberry-pi-4"? Known: ' in refused(
+        library.hardware, "raspbery-pi-4"
+    )
+
+
+def test_what_is_made_in_python_comes_first():
+    mine = replace(chain((1, 1), {"board": (1,)}), name="vgg16", resolution="224")
+    library = Library(models=[mine], machines=[machine("raspberry-pi-4")])
+    assert library.model("vgg16") is mine
+    assert library.hardware("raspberry-pi-4").source == ""
+    assert {"raspberry-pi-4", "epyc-zen5-1t"} <= set(library.hardware_names())
+    assert ("vgg16", "224", 1, "board") in library.profiles()
+
+
+# -- between batch sizes -------------------------------------------------------------------------------------------
+
+
+def at_batch(batch: int, seconds: tuple[float, ...], sizes: tuple[float, ...]):
+    runs = {"board": (seconds, tuple(2 * second for second in seconds))}
+    return replace(chain(sizes, {"board": seconds}, repeats=runs, parameters=(7, 7)), batch=batch)
+
+
+@pytest.fixture
+def batches():
+    return Library(
+        models=[
+            at_batch(8, (0.8, 4.0), (800, 80, 8)),
+            at_batch(1, (0.2, 0.5), (100, 10, 1)),
+            at_batch(4, (0.5, 2.0), (400, 40, 4)),
+        ]
+    )
+
+
+@pytest.mark.parametrize(
+    ("batch", "seconds"), [(2, (0.3, 1.0)), (3, (0.4, 1.5)), (5, (0.575, 2.5)), (6, (0.65, 3.0)), (7, (0.725, 3.5))]
+)
+def test_between_two_batches_all_is_linear_and_says_so(batches, batch, seconds):
+    model = batches.model("tiny", batch=batch)
+    times = model.measured["board"]
+    assert times.seconds == pytest.approx(seconds)
+    assert times.repeats[1] == pytest.approx([2 * second for second in seconds])
+    assert times.grade == "transferred"
+    assert model.batch == batch
+    assert model.input_bytes == pytest.approx(100 * batch)
+    assert [layer.out_bytes for layer in model.layers] == pytest.approx([10 * batch, batch])
+    assert model.parameters(0, 2) == 14  # weights do not grow with the batch
+
+
+@pytest.mark.parametrize("batch", [1, 4, 8])
+def test_a_measured_batch_is_taken_as_it_is(batches, batch):
+    assert batches.model("tiny", batch=batch).measured["board"].grade == "measured"
+
+
+@pytest.mark.parametrize("batch", [0, 9, 100])
+def test_outside_the_measured_batches_is_refused(batches, batch):
+    assert refused(lambda: batches.model("tiny", batch=batch)) == (
+        f'model "tiny" was profiled at batch 1, 4, 8; {batch} is outside'
+    )
