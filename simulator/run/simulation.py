@@ -20,8 +20,9 @@ from simulator.scenario.build import build
 from simulator.scenario.scenario import Scenario
 from simulator.techniques.registry import name_of
 from simulator.techniques.technique import Technique
+from simulator.workloads.arrivals import ClosedLoop
 from simulator.workloads.dynamics import outage_story
-from simulator.workloads.inference import Service
+from simulator.workloads.inference import Service, arrivals_story
 from simulator.world.view import View
 
 Progress = Callable[[float, int], None]
@@ -66,9 +67,12 @@ class Simulation:
         self.check()
         for outage in self.parts.outages:
             env.start(outage_story(outage, self.cluster))
+        arrivals = self.parts.arrivals
         for service in self.services:
-            for story in service.stories(self.parts.arrivals, entry.until, self.streams):
+            for story in service.stories(arrivals, entry.until, self.streams):
                 env.start(story)
+        if not isinstance(arrivals, ClosedLoop):
+            env.start(arrivals_story(self.services, arrivals, entry.until, self.streams))
         for piece in range(1, SLICES + 1):
             env.run(until=entry.until * piece / SLICES)
             if progress is not None:

@@ -6,7 +6,8 @@ a user asks again only after the answer, so its times come out of the run.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import count, repeat
 from typing import Literal
@@ -31,6 +32,10 @@ class Poisson:
             yield block
             last, size = block[-1], min(2 * size, 1024)
 
+    def expected(self, until: float) -> float:
+        """Return how many arrivals to expect before *until* [s]."""
+        return until * self.rate
+
 
 @dataclass(frozen=True)
 class Periodic:
@@ -44,7 +49,11 @@ class Periodic:
     def times(self, rng: np.random.Generator) -> Iterator[list[float]]:
         """Yield blocks of arrival times without end [s]."""
         offset = rng.random() * self.every if self.phase == "random" else 0.0
-        return ([offset + number * self.every] for number in count())
+        return ([offset + number * self.every for number in range(i, i + 64)] for i in count(step=64))
+
+    def expected(self, until: float) -> float:
+        """Return how many arrivals to expect before *until* [s]."""
+        return until / self.every
 
 
 @dataclass(frozen=True)
@@ -57,6 +66,10 @@ class Replay:
     def times(self, rng: np.random.Generator) -> Iterator[list[float]]:
         """Yield the recorded times as one block [s]."""
         yield list(self.instants)
+
+    def expected(self, until: float) -> float:
+        """Return how many arrivals to expect at most."""
+        return float(len(self.instants))
 
 
 @dataclass(frozen=True)
@@ -75,4 +88,34 @@ class ClosedLoop:
         return repeat(self.think)
 
 
-Arrivals = Poisson | Periodic | Replay | ClosedLoop
+OpenLoop = Poisson | Periodic | Replay
+Arrivals = OpenLoop | ClosedLoop
+
+
+def merged(
+    sources: Sequence[Iterator[list[float]]], until: float, window: float
+) -> Iterator[tuple[list[float], list[int]]]:
+    """Yield the times before *until* of all *sources* in order, and whose they are, *window* seconds at a time.
+
+    Of equal times, that of the earlier source comes first.
+    """
+    pending: list[list[float]] = [[] for _ in sources]
+    end = 0.0
+    while end < until:
+        end = min(end + window, until)
+        times: list[float] = []
+        counts = []
+        for i, source in enumerate(sources):
+            left = pending[i]
+            while not left or left[-1] < end:
+                block = next(source, None)
+                if block is None:
+                    break
+                left = left + block if left else block
+            here = bisect_left(left, end)
+            times += left[:here]
+            counts.append(here)
+            pending[i] = left[here:]
+        order = np.argsort(times, kind="stable")
+        owners = np.repeat(np.arange(len(counts)), counts)
+        yield np.array(times)[order].tolist(), owners[order].tolist()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import repeat
 
 from simulator.foundation.errors import Down, LinkDown, PlacementError
@@ -17,7 +17,7 @@ from simulator.physics.engine import Story
 from simulator.profiles.placement import Failure, Placement
 from simulator.results.record import DecisionRow, RequestRow
 from simulator.techniques.technique import Technique, overrides
-from simulator.workloads.arrivals import Arrivals, ClosedLoop
+from simulator.workloads.arrivals import Arrivals, ClosedLoop, OpenLoop, merged
 from simulator.world.cluster import Cluster
 from simulator.world.plan import Plan
 from simulator.world.request import Request, Undeclared
@@ -25,6 +25,7 @@ from simulator.world.view import View
 
 UNDECLARED = Undeclared()
 AT_ONCE = 20  # failures a request may meet in one instant before its technique is held to be going in circles
+MERGED = 200_000  # arrivals that are put in order at a time
 
 
 class Service:
@@ -248,16 +249,6 @@ class Service:
 
     # -- arrivals ------------------------------------------------------------------------------------------------
 
-    def arrivals_story(self, blocks: Iterator[list[float]], until: float) -> Story:
-        """Begin a request at each of the times in *blocks* before *until* [s]."""
-        start, admit = self.cluster.env.start, self.admit
-        for block in blocks:
-            for time in block:
-                if time >= until:
-                    return
-                yield time
-                start(admit())
-
     def user_story(self, pauses: Iterator[float], until: float) -> Story:
         """Ask, wait for the answer, think, ask again."""
         while self.cluster.now < until:
@@ -265,12 +256,25 @@ class Service:
             yield self.cluster.wait(next(pauses))
 
     def stories(self, arrivals: Arrivals, until: float, streams: Streams) -> Iterator[Story]:
-        """Yield the stories that bring this device's requests."""
+        """Yield the stories that are this device's own: its users, where each waits for an answer, and its timer."""
         if isinstance(arrivals, ClosedLoop):
             for user in range(arrivals.users):
                 yield self.user_story(arrivals.pauses(streams["thinking", self.source, str(user)]), until)
-        else:
-            yield self.arrivals_story(arrivals.times(streams["arrivals", self.source]), until)
         every = getattr(self.technique, "every", None)
         if every is not None and overrides(self.technique, "adapt"):
             yield self.adapt_story(every, until)
+
+
+def arrivals_story(services: Sequence[Service], arrivals: OpenLoop, until: float, streams: Streams) -> Story:
+    """Begin the requests of all *services* at their times before *until* [s].
+
+    One story for all devices: their times come merged, so that the calendar holds one arrival and not one a device.
+    """
+    sources = [arrivals.times(streams["arrivals", service.source]) for service in services]
+    window = until * min(1.0, MERGED / max(1.0, arrivals.expected(until) * len(services)))
+    admits = [service.admit for service in services]
+    start = services[0].cluster.env.start
+    for times, owners in merged(sources, until, window):
+        for time, owner in zip(times, owners, strict=True):
+            yield time
+            start(admits[owner]())
