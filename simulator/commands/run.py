@@ -18,7 +18,6 @@ from simulator.foundation.errors import ResultsError, ScenarioError
 from simulator.results.frames import Results
 from simulator.results.timeline import write_timeline
 from simulator.run.simulation import Simulation
-from simulator.scenario.build import build
 from simulator.scenario.scenario import Scenario
 
 ScenarioArgument = Annotated[str, typer.Argument(help="A scenario file, or the name of a shipped one.")]
@@ -82,10 +81,7 @@ def show(
 
 def _load(scenario: str, changes: dict[str, Any]) -> Scenario:
     loaded = Scenario.load(scenario)
-    loaded = loaded.with_(changes) if changes else loaded
-    if not changes:
-        build(loaded)
-    return loaded
+    return loaded.with_(changes) if changes else loaded
 
 
 def read_changes(pairs: list[str] | None) -> dict[str, Any]:

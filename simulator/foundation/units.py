@@ -116,7 +116,5 @@ BytesPerSecond = Annotated[float, *_field(BANDWIDTH)]
 """A bandwidth above zero [B/s]."""
 PerSecond = Annotated[float, *_field(RATE)]
 """A rate above zero [1/s]."""
-Watts = Annotated[float, *_field(POWER)]
-"""A power [W]."""
 SecondsPerByte = Annotated[float, *_field(PER_BYTE)]
 """A cost per byte [s/B]."""

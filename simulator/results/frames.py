@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -27,20 +27,6 @@ from simulator.results.record import TABLES, Columns
 
 IDENTITY = ("run_id", "scenario", "technique", "seed")
 """Columns every frame begins with."""
-
-
-class Described(Protocol):
-    """What results need of a scenario."""
-
-    @property
-    def name(self) -> str:
-        """Its name."""
-
-    def text(self) -> str:
-        """It as YAML."""
-
-    def hash(self) -> str:
-        """Its digest."""
 
 
 @dataclass(frozen=True)

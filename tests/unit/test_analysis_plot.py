@@ -7,22 +7,6 @@ import json
 import pytest
 
 from analysis import FIGURES
-from simulator.cli import main
-
-
-@pytest.fixture
-def offing(tmp_path, monkeypatch, capsys):
-    """Run a command in an empty folder; return its exit code, what it printed, and its errors."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("COLUMNS", "200")
-
-    def call(*arguments: str) -> tuple[int, str, str]:
-        with pytest.raises(SystemExit) as end:
-            main(list(arguments))
-        out, err = capsys.readouterr()
-        return end.value.code or 0, out, err
-
-    return call
 
 
 def test_all_figures_of_a_scenario(offing, tmp_path):

@@ -19,21 +19,6 @@ QUICK = "quick/split_inference"
 SHORT = ("--set", "until=5 s")
 
 
-@pytest.fixture
-def offing(capsys, tmp_path, monkeypatch):
-    """Call ``offing ...`` and return exit code, standard output and standard error."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("COLUMNS", "200")
-
-    def call(*arguments: str) -> tuple[int, str, str]:
-        with pytest.raises(SystemExit) as end:
-            cli.main(list(arguments))
-        out, err = capsys.readouterr()
-        return int(end.value.code or 0), out, err
-
-    return call
-
-
 def one_object(answer: tuple[int, str, str]) -> dict:
     """Return the object of a command with ``--json``: all of its standard output, and nothing on the other."""
     code, out, err = answer
