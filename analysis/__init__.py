@@ -1,13 +1,15 @@
-"""Analysis: turns the columns of a run into statements. Here: figures, each with its table.
+"""Analysis: turns the columns of runs into statements: comparisons with intervals, and figures, each with its table.
 
-    from analysis import draw
+    from analysis import compare, draw
+    print(compare("quick/adaptive_4g", "min-latency", "oracle", seeds=20))
     draw("cuts", "quick/split_inference").save("figures")
 
-Statistics and the table of paper claims join with later versions.
+The table of paper claims joins with a later version.
 """
 
+from analysis.comparison import Comparison, compare
 from analysis.figures import FIGURES, draw
 from analysis.picture import Picture
 from analysis.subject import Subject
 
-__all__ = ["FIGURES", "Picture", "Subject", "draw"]
+__all__ = ["FIGURES", "Comparison", "Picture", "Subject", "compare", "draw"]

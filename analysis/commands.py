@@ -28,7 +28,9 @@ def plot(
     source: Annotated[str | None, typer.Argument(help="A scenario, or the folder of a saved run.")] = None,
     out: Annotated[Path, typer.Option(help="Folder for the pictures and their tables.")] = Path("figures"),
     change: SetOption = None,
-    device: Annotated[str | None, typer.Option(help="cuts: whose requests, if not the first source's.")] = None,
+    device: Annotated[
+        str | None, typer.Option(help="cuts, map, adaptation: whose requests, if not the first source's.")
+    ] = None,
     begin: Annotated[str | None, typer.Option("--from", help="gantt: where the window begins, e.g. '10 s'.")] = None,
     length: Annotated[str | None, typer.Option("--for", help="gantt: how long it is, e.g. '2 s'.")] = None,
     model: Annotated[str | None, typer.Option(help="layers: a model, instead of a scenario.")] = None,

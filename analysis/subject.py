@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.metadata import version
@@ -14,6 +15,7 @@ import yaml
 from simulator import Results, Scenario, Simulation, run
 from simulator.foundation.errors import RegistryError, ResultsError, did_you_mean
 from simulator.profiles.hardware import worst
+from simulator.results.frames import provenance
 from simulator.techniques.registry import name_of
 from simulator.world.cluster import Cluster
 from simulator.world.view import View
@@ -94,17 +96,37 @@ class Subject:
         return int(mine["split_point"].iloc[0]) if len(mine) else None
 
     def caption(self) -> str:
-        """Write where the figure comes from: scenario, technique, seed, version, weakest evidence."""
+        """Write where the figure comes from: scenario, technique, seed, version, weakest evidence, bandwidths."""
         if isinstance(self.given, Results):
             meta = self.given.meta
             name, technique, seed = meta["scenario"], meta["technique"], meta["seed"]
             made_by = self.given.provenance.get("offing", "")
             grades = set(self.given.columns["nodes"]["grade"].astype(str))
+            networks = self.given.provenance.get("networks", {})
         else:
             name, seed, made_by = self.given.name, self.given.entry.seed, version("offing")
             technique = name_of(self.given.technique)
             grades = {times.grade for times in self.world.parts.times.values()}
-        return "  ·  ".join((name, technique, f"seed {seed}", f"offing {made_by}", f"evidence: {worst(grades)}"))
+            networks = provenance(self.world.parts)["networks"]
+        evidence = f"evidence: {worst(grades)}"
+        said = (name, technique, f"seed {seed}", f"offing {made_by}", evidence, bandwidth_evidence(networks))
+        return "  ·  ".join(filter(None, said))
+
+
+def bandwidth_evidence(networks: Mapping[str, Mapping[str, str]]) -> str:
+    """Write for a caption where bandwidths come from that are not constants: ``bandwidth: synthetic 4g (transferred)``.
+
+    Args:
+        networks: grade and source of each direction of a link, as in ``Results.provenance``.
+    """
+    drawn = {each["source"].partition(" (")[0] for each in networks.values() if each["source"].startswith("synthetic")}
+    recorded = {each["source"] for each in networks.values() if not each["source"].startswith("synthetic")}
+    if not networks:
+        return ""
+    kinds = sorted(drawn) if len(drawn) <= 2 else ["synthetic"]
+    grades = {each["grade"] for each in networks.values() if each["grade"]}
+    graded = f" ({worst(grades)})" if grades else ""
+    return f"bandwidth: {' and '.join([*kinds, *(['recorded'] if recorded else [])])}{graded}"
 
 
 def _scenario_behind(results: Results) -> Scenario:

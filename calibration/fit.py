@@ -4,6 +4,8 @@ The simulator's formula is ``seconds = launch + flops / compute + bytes / memory
 ``launch``, ``1 / compute``, ``1 / memory``, and none of them may be negative: non-negative least squares. Each row is
 divided by its measured time, so that a block of 1 ms counts as much as one of 200 ms (relative errors). Blocks of many
 layers are sums and fit in the same rows; they are what separates the launch cost per layer from a constant per call.
+Profiles of our own have a row per layer; each model is one more row, a block of all its layers that counts as much as
+they do together, since small layers alone would decide otherwise and only the sums reach a user.
 
 Dense layers at batch 1 do two FLOP per four bytes of weights, always, so their two rates cannot be told apart: they
 take the compute rate of 1x1 convolutions (both are matrix products) and keep a memory rate of their own.
@@ -11,6 +13,7 @@ take the compute rate of 1x1 convolutions (both are matrix products) and keep a 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -21,6 +24,7 @@ from scipy.optimize import nnls
 from calibration.keras import ARCHITECTURES, KerasLayer
 from calibration.measured import Block
 from simulator.foundation.errors import ProfileError
+from simulator.profiles.model import Layer, ModelProfile
 
 _COMPUTE_FROM = {"linear": "pointwise"}
 _FREE = ("input", "reshape")  # as in the simulator: no launch, no work
@@ -33,6 +37,8 @@ class Sample:
     model: str
     layers: tuple[KerasLayer, ...]
     seconds: float
+    weight: float = 1.0
+    """How many blocks it counts as in a fit."""
 
 
 @dataclass(frozen=True)
@@ -106,6 +112,47 @@ def samples_of(blocks: Iterable[Block]) -> list[Sample]:
     return samples
 
 
+def samples_of_profile(profile: ModelProfile, hardware: str) -> list[Sample]:
+    """Return each layer that *profile* measured on *hardware* as a block of its own, and the whole model as one more.
+
+    Free layers are left out, and layers too short for the clock (a measured time of zero).
+
+    Raises:
+        ProfileError: if it was not measured there.
+    """
+    if hardware not in profile.measured:
+        known = ", ".join(profile.measured) or "nowhere"
+        raise ProfileError(f'"{profile.name}" was not measured on "{hardware}" (only on: {known})')
+    samples = [
+        Sample(profile.name, (_as_block(layer),), seconds)
+        for layer, seconds in zip(profile.layers, profile.measured[hardware].seconds, strict=True)
+        if layer.operator not in _FREE and seconds > 0
+    ]
+    whole = tuple(layer for sample in samples for layer in sample.layers)
+    return [*samples, Sample(profile.name, whole, math.fsum(sample.seconds for sample in samples), len(samples))]
+
+
+def _as_block(layer: Layer) -> KerasLayer:
+    sizes = (layer.flops, layer.in_bytes, layer.out_bytes, layer.param_bytes)
+    return KerasLayer(layer.operator, *map(round, sizes))
+
+
+def leave_one_out(samples: Sequence[Sample]) -> dict[str, Errors]:
+    """Return the errors on each model of a fit to all the others.
+
+    Raises:
+        ProfileError: if a model holds a class that no other has.
+    """
+    models = dict.fromkeys(sample.model for sample in samples)
+    return {
+        name: errors(
+            fit_rates([sample for sample in samples if sample.model != name]),
+            [sample for sample in samples if sample.model == name and len(sample.layers) == 1],
+        )
+        for name in models
+    }
+
+
 def fit_rates(samples: Sequence[Sample]) -> Fit:
     """Fit launch cost and rates to *samples*.
 
@@ -121,7 +168,7 @@ def fit_rates(samples: Sequence[Sample]) -> Fit:
     for row, sample in zip(work, samples, strict=True):
         _add_work(row, sample.layers, index)
     seconds = np.array([sample.seconds for sample in samples])
-    costs = _relative_nnls(work, seconds)
+    costs = _relative_nnls(work, seconds, np.array([sample.weight for sample in samples]))
 
     def rate(kind: str, name: str) -> float | None:
         cost = costs[index[kind, name]]
@@ -142,11 +189,14 @@ def _add_work(row: npt.NDArray[np.float64], layers: Iterable[KerasLayer], index:
         row[index["memory", layer.operator]] += layer.moved
 
 
-def _relative_nnls(work: npt.NDArray[np.float64], seconds: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Minimise the squared relative errors over costs of zero or more; columns are scaled to be alike."""
-    rows = work / seconds[:, None]
+def _relative_nnls(
+    work: npt.NDArray[np.float64], seconds: npt.NDArray[np.float64], weights: npt.NDArray[np.float64]
+) -> npt.NDArray[np.float64]:
+    """Minimise the weighted squared relative errors over costs of zero or more; columns are scaled to be alike."""
+    roots = np.sqrt(weights)
+    rows = work * (roots / seconds)[:, None]
     scale = np.where(rows.max(axis=0) > 0, rows.max(axis=0), 1.0)
-    solution, _ = nnls(rows / scale, np.ones(len(seconds)))
+    solution, _ = nnls(rows / scale, roots)
     return np.asarray(solution / scale, dtype=np.float64)
 
 

@@ -24,8 +24,8 @@ from torch import fx, nn
 
 from calibration.graph import NodeFacts, inspect, trace
 from calibration.machine import flushing_denormals, malloc_settings, reference_kernels, steady_memory
-from calibration.ticks import CPU, WALL, Clock, tick_overhead_ns, timed_nodes, with_ticks
-from calibration.zoo import Recipe
+from calibration.ticks import CPU, WALL, Clock, once, tick_overhead_ns, timed_nodes, with_ticks
+from calibration.zoo import Progress, Recipe
 from simulator.foundation.errors import ProfileError
 
 GATE = 0.03
@@ -37,8 +37,6 @@ _COLD_RUNS = 11
 _WALL_LIMIT, _DRIFT_LIMIT = 1.05, 0.05
 
 Samples = npt.NDArray[np.int64]
-Progress = Callable[[str, int, int], None]
-"""Called with (what is going on, done, of how many)."""
 
 
 @dataclass(frozen=True)
@@ -119,17 +117,14 @@ def measure(
     torch.set_num_threads(threads)
     clock = CPU if threads == 1 else WALL
     example = torch.randn((batch, *recipe.shape), generator=torch.Generator().manual_seed(1))
-    with torch.inference_mode():
-        first_ns = _once(model, example, clock)
     traced = trace(model, example)
     facts = inspect(traced, example)
     with _quiet():
         before = reference_kernels(clock)
         timing, retries = _best(model, traced, example, repeats, clock, progress)
+        after = reference_kernels(clock)  # before the rests below, in which the machine may change its pace
         cold_ns = _cold_cost(model, example, clock)
-        after = reference_kernels(clock)
     summary = _summary(timing, retries, before, after, accept) | {
-        "first_call_ns": round(first_ns),
         "cold_cost_ns": max(0, round(cold_ns)),
         "repeats": repeats,
         "batch": batch,
@@ -184,24 +179,13 @@ def _attempt(
     return Timing(np.array(plain_cpu), np.array(plain_wall), np.array(nodes_cpu), np.array(nodes_wall), tick_ns)
 
 
-def _once(model: nn.Module, example: torch.Tensor, clock: Clock) -> int:
-    """Time one run [ns], turning torch's complaint about the input into ours."""
-    start = clock()
-    try:
-        model(example)
-    except RuntimeError as error:
-        shape = "x".join(map(str, example.shape))
-        raise ProfileError(f"{type(model).__name__} does not accept the input {shape}: {error}") from error
-    return clock() - start
-
-
 def _cold_cost(model: nn.Module, example: torch.Tensor, clock: Clock) -> float:
     """Return what 50 ms of rest add to the next run [ns]: the median of differences to a warm run just after."""
     costs = []
     with torch.inference_mode():
         for _ in range(_COLD_RUNS):
             time.sleep(_REST)
-            cold, *_, warm = (_once(model, example, clock) for _ in range(1 + WARM_UP))
+            cold, *_, warm = (once(model, example, clock) for _ in range(1 + WARM_UP))
             costs.append(cold - warm)
     return float(np.median(costs))
 

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from calibration.profiler import Measurement
+from calibration.zoo import Recipe
 from simulator.foundation.errors import ProfileError
 
 SCHEMA_VERSION = 1
@@ -42,13 +43,42 @@ def save(measured: Measurement, facts: dict[str, Any], out: Path, hardware: str)
         ProfileError: if the folder holds another machine's profiles, or cannot be written.
     """
     folder = out / hardware
-    name = f"{measured.recipe.name}_{measured.recipe.tag}_b{measured.batch}"
+    name = file_name(measured.recipe, measured.batch)
     machine = merged(load_machine(folder), facts, hardware, name, measured.summary)
     files = {
         f"{name}.repeats.csv": repeats_csv(measured),
         f"{name}.csv": profile_csv(measured),
         "machine.json": json.dumps(machine, indent=2) + "\n",
     }
+    _write(folder, files)
+    return folder / f"{name}.csv"
+
+
+def add(fields: dict[str, Any], facts: dict[str, Any], out: Path, hardware: str, name: str) -> Path:
+    """Write *fields* into the entry of profile *name*, whose layer times stay, and return the CSV's path.
+
+    Raises:
+        ProfileError: if there is no such profile, the folder is another machine's, or it cannot be written.
+    """
+    folder = out / hardware
+    old = load_machine(folder)
+    if name not in old.get("profiles", {}):
+        known = ", ".join(old.get("profiles", {})) or "none"
+        raise ProfileError(
+            f'no profile "{name}" below {folder} to add to (there: {known}); take it without --load-only'
+        )
+    machine = merged(old, facts, hardware, name, {**old["profiles"][name], **fields})
+    _write(folder, {"machine.json": json.dumps(machine, indent=2) + "\n"})
+    return folder / f"{name}.csv"
+
+
+def file_name(recipe: Recipe, batch: int) -> str:
+    """Return the name of a profile's files without their endings, such as ``vgg16_224_b1``."""
+    return f"{recipe.name}_{recipe.tag}_b{batch}"
+
+
+def _write(folder: Path, files: dict[str, str]) -> None:
+    """Write all files under temporary names, then rename them in order."""
     parts = {folder / file: folder / f".{file}.part" for file in files}
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -61,7 +91,6 @@ def save(measured: Measurement, facts: dict[str, Any], out: Path, hardware: str)
     finally:
         for part in parts.values():
             part.unlink(missing_ok=True)
-    return folder / f"{name}.csv"
 
 
 def load_machine(folder: Path) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch import fx
+from torch import fx, nn
 
 Clock = Callable[[], int]
 """Returns nanoseconds."""
@@ -58,6 +58,13 @@ def timed_nodes(traced: fx.GraphModule) -> list[str]:
     return [node.name for node in traced.graph.nodes if node.op not in ("placeholder", "output")]
 
 
+def once(model: nn.Module, example: torch.Tensor, clock: Clock) -> int:
+    """Return what one call of *model* takes [ns]."""
+    start = clock()
+    model(example)
+    return clock() - start
+
+
 def tick_overhead_ns(clock: Clock, reads: int = 200, rounds: int = 25) -> int:
     """Return what one read adds to a layer [ns]: the median over *rounds* of the mean gap of back-to-back reads.
 
@@ -66,7 +73,7 @@ def tick_overhead_ns(clock: Clock, reads: int = 200, rounds: int = 25) -> int:
     """
     graph = fx.Graph()
     graph.output(tuple(graph.call_function(clock) for _ in range(reads)))
-    module = fx.GraphModule(torch.nn.Module(), graph)
+    module = fx.GraphModule(nn.Module(), graph)
     gaps: list[float] = []
     for _ in range(rounds):
         values = module()

@@ -20,6 +20,9 @@ from simulator.foundation.errors import ProfileError, did_you_mean
 if TYPE_CHECKING:
     from torch import nn
 
+Progress = Callable[[str, int, int], None]
+"""Called with (what is going on, done, of how many)."""
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -72,6 +75,10 @@ ZOO: dict[str, Recipe] = dict(
         _ours("vgg16", (3, 224, 224), 138_357_544),
         _ours("resnet18", (3, 224, 224), 11_689_512),
         _ours("mobilenet_v2", (3, 224, 224), 3_504_872),
+        _ours("mobilenet_v3_large", (3, 224, 224), 5_483_032),
+        _ours("alexnet", (3, 224, 224), 61_100_840),
+        _ours("resnet50", (3, 224, 224), 25_557_032),
+        _ours("densenet121", (3, 224, 224), 7_978_856),
     ]
 )
 """The shipped models."""

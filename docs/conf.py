@@ -34,3 +34,4 @@ autodoc_preserve_defaults = True
 
 _generate.reference(HERE / "_build" / "generated")
 _generate.notebook(HERE.parent / "notebooks" / "01_first_run.ipynb", HERE / "tutorial" / "first_run.ipynb")
+_generate.notebook(HERE.parent / "notebooks" / "02_adapt.ipynb", HERE / "tutorial" / "adapt.ipynb")

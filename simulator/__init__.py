@@ -8,13 +8,14 @@ The names below are the whole public surface for users and for authors of techni
 """
 
 from simulator.foundation.errors import OffingError, ScenarioError
-from simulator.foundation.units import Bytes, BytesPerSecond, PerSecond, Seconds
+from simulator.foundation.units import Bytes, BytesPerSecond, Period, PerSecond, Seconds
 from simulator.profiles.hardware import Hardware
 from simulator.profiles.library import Library
 from simulator.profiles.model import Layer, LayerTimes, ModelProfile
 from simulator.profiles.placement import Failure, Placement, Recovery, Redeployment, Segment
 from simulator.profiles.trace import Trace
 from simulator.results.frames import Results
+from simulator.run.replicate import replicate
 from simulator.run.simulation import Simulation, run
 from simulator.scenario.scenario import Scenario
 from simulator.techniques.technique import Technique
@@ -32,6 +33,7 @@ __all__ = [
     "ModelProfile",
     "OffingError",
     "PerSecond",
+    "Period",
     "Placement",
     "Recovery",
     "Redeployment",
@@ -45,5 +47,6 @@ __all__ = [
     "Technique",
     "Trace",
     "View",
+    "replicate",
     "run",
 ]

@@ -18,7 +18,7 @@ from typer.core import TyperGroup
 from simulator.foundation.errors import OffingError, RegistryError, did_you_mean
 
 GROUP = "offing.commands"
-ORDER = ("run", "validate", "show", "plot", "techniques", "models", "hardware", "schema", "profile")
+ORDER = ("run", "validate", "show", "compare", "plot", "techniques", "models", "hardware", "schema", "profile")
 
 
 def verbs() -> dict[str, EntryPoint]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from difflib import get_close_matches
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
@@ -297,6 +298,10 @@ def check_technique(technique: Technique, scenarios: Iterable[Scenario] | None =
 
 def _check_parameters(technique: Technique) -> None:
     kind = type(technique)
+    hooks = [name for name, value in vars(Technique).items() if callable(value) and not name.startswith("_")]
+    for name in vars(kind):
+        near = [] if name in hooks or name.startswith("_") else get_close_matches(name, hooks, 1, 0.8)
+        _demand(not near, f"{kind.__name__}.{name} is no hook, and nobody asks it; {near} is one: is that meant?")
     try:
         hash(technique)
     except TypeError as error:

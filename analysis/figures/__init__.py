@@ -2,7 +2,9 @@
 
 ``layers`` what each layer takes on each machine, and what it hands on; ``cuts`` what a request would take for every
 place to cut the model; ``breakdown`` where the time of slow and fast requests went; ``cdf`` how latencies are
-distributed; ``gantt`` who used which processor and link when.
+distributed; ``gantt`` who used which processor and link when; ``blame`` what each of them did with its time; ``map``
+the best cut by bandwidth and server speed; ``adaptation`` one run over time: latency, bandwidth, the cut chosen.
+``differences`` and ``regret`` are drawn of a comparison (``analysis/comparison.py``).
 """
 
 from __future__ import annotations
@@ -10,7 +12,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from analysis.figures import breakdown, cdf, cuts, gantt, layers
+from analysis.figures import adaptation, blame, breakdown, cdf, cuts, gantt, layers
+from analysis.figures import map as map_
 from analysis.picture import Picture
 from analysis.subject import Subject
 from simulator import Results, Scenario
@@ -22,6 +25,9 @@ FIGURES: dict[str, Callable[[Subject], Picture]] = {
     "breakdown": breakdown.draw,
     "cdf": cdf.draw,
     "gantt": gantt.draw,
+    "blame": blame.draw,
+    "map": map_.draw,
+    "adaptation": adaptation.draw,
 }
 """Name → what draws it."""
 
@@ -32,7 +38,7 @@ def draw(name: str, source: str | Path | Scenario | Results | Subject, device: s
     Args:
         name: one of ``FIGURES``.
         source: a scenario (object, file, name of a shipped one) or a run (``Results``, or the folder of a saved one).
-        device: whose requests ``cuts`` looks at, instead of the first source's.
+        device: whose requests ``cuts``, ``map`` and ``adaptation`` look at, instead of the first source's.
 
     Raises:
         RegistryError: if there is no figure of that name.

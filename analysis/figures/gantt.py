@@ -2,7 +2,9 @@
 
 A line per node (one for each request it serves at once) and per direction of a link, in the order in which requests
 come by; one colour per request, so that it can be followed from device over link to server and back. A thin line
-below a bar is the time the request waited for it.
+below a bar is the time the request waited for it. The colours are the muted ones of Paul Tol's technical note on colour
+schemes (SRON/EPS/TN/09-002), which readers with any common colour vision tell apart, and none of which stands for a
+part of a latency in another figure. What is nobody's request (a probe of the bandwidth, a report) is grey.
 """
 
 from __future__ import annotations
@@ -14,12 +16,15 @@ from typing import Any
 import pandas as pd
 from matplotlib.axes import Axes
 
-from analysis.picture import BLACK, PALETTE, RED, YELLOW, Picture, duration, paper, scale
+from analysis.picture import BLACK, GREY, RED, Picture, duration, paper, scale
 from analysis.subject import Subject
 from simulator import Results
+from simulator.foundation.errors import ResultsError
+from simulator.results.blame import OCCUPYING, link_of
 
-SHOWN = ("compute", "transfer")
-"""Kinds of span that occupy a resource."""
+COLOURS = ("#332288", "#44AA99", "#CC6677", "#DDCC77", "#882255", "#88CCEE", "#999933", "#AA4499", "#117733")
+LIGHT = ("#44AA99", "#CC6677", "#DDCC77", "#88CCEE", "#999933")
+"""Those that dark letters stand out from."""
 REQUESTS = 10
 """So many requests begin in a window that was not asked for."""
 LINES = 30
@@ -29,7 +34,7 @@ def draw(subject: Subject, start: float | None = None, length: float | None = No
     """Draw the work of the run of *subject* between *start* and *start* + *length* [s].
 
     Raises:
-        ResultsError: if the run did not record spans.
+        ResultsError: if the run did not record spans, or has nothing in that window.
     """
     results = subject.results
     begin, end = window(results, start, length)
@@ -37,8 +42,9 @@ def draw(subject: Subject, start: float | None = None, length: float | None = No
     lines = list(dict.fromkeys(zip(table["resource"], table["lane"], strict=True)))
     shown, left_out = lines[:LINES], len(lines) - LINES
     note = "; hatched: down" if len(results.failures) else ""
+    note += "; grey: probes and reports" if (table["request"] < 0).any() else ""
     note += f"; {left_out} more lines not shown" if left_out > 0 else ""
-    requests = len(table[["source", "request"]].drop_duplicates())
+    requests = len(_askers(table))
     figure, (axes,) = paper(
         "Who used what when",
         f"{requests} requests in {duration(end - begin)}; below a bar: how long the request waited for it{note}",
@@ -58,8 +64,18 @@ def draw(subject: Subject, start: float | None = None, length: float | None = No
 
 
 def window(results: Results, start: float | None = None, length: float | None = None) -> tuple[float, float]:
-    """Return the begin and end of the window [s]: as asked, else from the first request on and short."""
-    requests = results.requests
+    """Return the begin and end of the window [s]: as asked, else from the first request on and short.
+
+    Raises:
+        ResultsError: if it is empty, or lies outside the run.
+    """
+    requests, last = results.requests, float(results.meta["end_s"])
+    if length is not None and length <= 0:
+        raise ResultsError(f"a window of {length:g} s shows nothing; give --for a duration above 0")
+    if start is not None and not 0 <= start < last:
+        raise ResultsError(
+            f"the window begins at {start:g} s, but the run covers 0 s to {last:g} s; give --from a time in that"
+        )
     begin = float(requests["arrival_s"].min()) if start is None and len(requests) else start or 0.0
     if length is not None:
         return begin, begin + length
@@ -70,12 +86,13 @@ def window(results: Results, start: float | None = None, length: float | None = 
 
 def tabulate(results: Results, begin: float, end: float) -> pd.DataFrame:
     """Return the pieces of work in the window, line by line, each with its lane."""
-    spans = results.spans[results.spans["kind"].isin(SHOWN)]
+    spans = results.spans[results.spans["kind"].isin(OCCUPYING)]
     spans = spans[(spans["queued_s"] < end) & (spans["finish_s"] > begin)]
     columns = ["resource", "kind", "source", "request", "queued_s", "start_s", "finish_s", "completed"]
     table = spans.sort_values(["start_s", "finish_s"], kind="stable")[columns]
     table.insert(1, "lane", _lanes(table))
-    step = table.groupby(["source", "request"]).cumcount()  # which piece of its request each one is
+    asked = table[table["request"] >= 0]
+    step = asked.groupby(["source", "request"]).cumcount().reindex(table.index)  # which piece of its request each is
     table["_step"] = step.groupby(table["resource"]).transform("median")
     table["_first"] = table.groupby("resource")["start_s"].transform("min")
     table = table.sort_values(["_step", "_first", "resource", "lane", "start_s"], kind="stable", ignore_index=True)
@@ -99,7 +116,7 @@ def _lanes(spans: pd.DataFrame) -> list[int]:
 
 def _bars(axes: Axes, table: pd.DataFrame, shown: Sequence[tuple[str, int]], unit: float) -> None:
     line = {key: i for i, key in enumerate(shown)}
-    asked = {key: i for i, key in enumerate(dict.fromkeys(zip(table["source"], table["request"], strict=True)))}
+    asked = {key: i for i, key in enumerate(_askers(table))}
     rows: list[Any] = list(table.itertuples(index=False))
     left, right = axes.get_xlim()
     alone = len(set(table["source"])) == 1
@@ -107,15 +124,17 @@ def _bars(axes: Axes, table: pd.DataFrame, shown: Sequence[tuple[str, int]], uni
         y = line.get((row.resource, row.lane))
         if y is None:
             continue
-        colour = PALETTE[asked[row.source, row.request] % len(PALETTE)]
+        own = row.request >= 0
+        colour = COLOURS[asked[row.source, row.request] % len(COLOURS)] if own else GREY
         start, width = row.start_s / unit, (row.finish_s - row.start_s) / unit
         if row.start_s > row.queued_s:
             axes.plot([row.queued_s / unit, start], [y + 0.43] * 2, color=colour, linewidth=1.6, solid_capstyle="butt")
         style = {"edgecolor": colour} if row.completed else {"edgecolor": RED, "hatch": "xxxx", "alpha": 0.6}
         axes.barh(y, width, left=start, height=0.68, color=colour, linewidth=0.8, **style)
-        middle, name = start + width / 2, str(row.request) if alone else f"{row.source} #{row.request}"
+        called = str(row.request) if alone else f"{row.source} #{row.request}"
+        middle, name = start + width / 2, called if own else row.kind
         if width > (0.006 * len(name) + 0.008) * (right - left) and left < middle < right:
-            ink = BLACK if colour == YELLOW else "white"
+            ink = BLACK if colour in LIGHT else "white"
             axes.text(middle, y, name, ha="center", va="center", fontsize=7.5, color=ink)
 
 
@@ -124,10 +143,16 @@ def _outages(axes: Axes, results: Results, shown: Sequence[tuple[str, int]], uni
     for failure in rows:
         begin, end = failure.down_s / unit, min(failure.up_s, results.meta["end_s"]) / unit
         for y, (resource, _) in enumerate(shown):
-            if resource == failure.name or resource.startswith((f"{failure.name}.", f"{failure.name}[")):
+            if failure.name in (resource, *map(link_of, resource.split("+"))):
                 axes.barh(
                     y, end - begin, left=begin, height=1.0, color="none", edgecolor="#BBBBBB", hatch="////", linewidth=0
                 )
+
+
+def _askers(table: pd.DataFrame) -> list[tuple[str, int]]:
+    """Return the requests in *table*, as (source, number), in the order in which they appear."""
+    asked = table[table["request"] >= 0]
+    return list(dict.fromkeys(zip(asked["source"], asked["request"], strict=True)))
 
 
 def _labels(shown: Sequence[tuple[str, int]]) -> list[str]:

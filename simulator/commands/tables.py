@@ -9,6 +9,8 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from simulator.results.steady import MSER
+
 PARTS = {
     "queue": "waiting for a processor or a channel",
     "compute": "layers running",
@@ -26,14 +28,19 @@ def wide_console() -> Console:
     return console if console.is_terminal else Console(width=140)
 
 
-def seconds(value: float | None) -> str:
+def seconds(value: float | None, digits: int = 4) -> str:
     """Write a duration with a unit that fits: ``12.3 ms``."""
     if value is None or not math.isfinite(value):
         return "-"
     for factor, unit in ((1.0, "s"), (1e-3, "ms"), (1e-6, "us")):
         if abs(value) >= factor:
-            return f"{value / factor:.4g} {unit}"
+            return f"{number(value / factor, digits)} {unit}"
     return "0 s" if value == 0 else f"{value:.3g} s"
+
+
+def number(value: float, digits: int = 4) -> str:
+    """Write a number to so many digits, whole where it has more before the point."""
+    return f"{value:.0f}" if 10**digits <= abs(value) < 1e6 else f"{value:.{digits}g}"
 
 
 def summary_tables(summary: dict[str, Any]) -> Iterator[Table]:
@@ -50,8 +57,12 @@ def _overview(s: dict[str, Any]) -> Table:
     table.add_column("")
     outcomes = ", ".join(f"{count:,} {name}" for name, count in s["outcomes"].items())
     table.add_row("requests", f"{s['requests']:,}", outcomes)
+    if s["warmup_requests"] or s["warmup"] == MSER:
+        left_out = f"{s['warmup_requests']:,} of {s['warmup_requests'] + s['requests']:,} requests left out"
+        how = "(MSER-5), " if s["warmup"] == MSER else ""
+        table.add_row("warm-up", seconds(s["warmup_s"]), f"{how}{left_out}")
     for key, name in (("mean", "mean"), ("p50", "median"), ("p95", "95 %"), ("p99", "99 %")):
-        table.add_row(f"latency {name}", seconds(s[f"latency_{key}_s"]))
+        table.add_row(f"latency {name}", seconds(s[f"latency_{key}_s"]), _interval(s) if key == "mean" else "")
     table.add_row("throughput", f"{s['throughput_per_s']:.4g} /s", "answered before the arrivals ended")
     deadline = "no deadline" if s["deadline_s"] is None else f"of them within {seconds(s['deadline_s'])}"
     table.add_row("goodput", f"{s['goodput_per_s']:.4g} /s", deadline)
@@ -62,8 +73,67 @@ def _overview(s: dict[str, Any]) -> Table:
     busy = sorted(s["node_utilisation"].items(), key=lambda kv: -kv[1])
     table.add_row("busiest node", f"{busy[0][1]:.1%}", ", ".join(f"{name} {share:.1%}" for name, share in busy[:4]))
     table.add_row("known to it", "", s["knowledge"])
+    if "regret_mean_s" in s:
+        best = s["oracle_latency_mean_s"]
+        share = f", {s['regret_mean_s'] / best:.1%} more" if best else ""
+        lost = s["requests"] - s["regret_requests"]
+        known = f"to the oracle, which takes {seconds(best)} in this world{share}"
+        known += f"; over the {s['regret_requests']:,} requests both answered" if lost else ""
+        table.add_row("regret mean", seconds(s["regret_mean_s"]), known)
+    if s["redeployments"]:
+        table.add_row("redeployments", f"{s['redeployments']:,}", f"{seconds(s['downtime_s'])} of downtime")
     table.add_row("evidence", s["grade"], "the weakest grade among the layer times used")
     return table
+
+
+FIGURES = {
+    "latency_mean_s": ("latency mean", "s"),
+    "latency_p50_s": ("latency median", "s"),
+    "latency_p95_s": ("latency 95 %", "s"),
+    "latency_p99_s": ("latency 99 %", "s"),
+    "throughput_per_s": ("throughput", "/s"),
+    "goodput_per_s": ("goodput", "/s"),
+    "request_device_energy_j": ("energy per request", "J"),
+    "energy_j": ("energy of all nodes", "J"),
+    "hold_s": ("waiting for redeployment", "s"),
+    "regret_mean_s": ("regret to the oracle", "s"),
+}
+"""Figure of several runs → what it is called, and its unit."""
+
+
+def replication_tables(found: dict[str, Any]) -> Iterator[Table]:
+    """Yield the table of several runs of one scenario."""
+    seeds = found["seeds"]
+    title = f"{found['scenario']}  ·  {found['technique']}  ·  seeds {seeds[0]} to {seeds[-1]}"
+    table = Table(title=title, title_justify="left", box=None)
+    table.add_column("what", style="cyan")
+    table.add_column("mean", justify="right")
+    table.add_column(f"{100 * found['level']:g} % interval", justify="right")
+    table.add_column("least to most", justify="right")
+    for key, (name, unit) in FIGURES.items():
+        if key not in found["figures"]:
+            continue
+        figure = found["figures"][key]
+        write = seconds if unit == "s" else lambda value, digits=4, unit=unit: f"{number(value, digits)} {unit}"
+        interval = figure["problem"] or f"± {write((figure['high'] - figure['low']) / 2, 2)}"
+        if key != "hold_s" or any(figure["values"]):
+            spread = f"{write(min(figure['values']))} to {write(max(figure['values']))}"
+            table.add_row(name, write(figure["mean"]), interval, spread)
+    yield table
+    outcomes = ", ".join(f"{count:,} {name}" for name, count in found["outcomes"].items())
+    left_out = f"; {found['warmup_requests']:,} in the warm-up left out" if found["warmup_requests"] else ""
+    about = Table(title="what this rests on", title_justify="left", box=None, show_header=False)
+    about.add_column("what", style="cyan")
+    about.add_row("runs", f"{found['replications']}, independent of each other: one value each")
+    about.add_row("requests", f"{outcomes}{left_out}")
+    about.add_row("known to it", found["knowledge"])
+    about.add_row("evidence", f"{found['grade']}, the weakest grade among the layer times used")
+    yield about
+
+
+def _interval(s: dict[str, Any]) -> str:
+    low, high, how = (s[f"latency_mean_{key}"] for key in ("low_s", "high_s", "interval"))
+    return f"no interval: {how}" if low is None else f"± {seconds((high - low) / 2, 2)} ({how})"
 
 
 def _where_time_went(s: dict[str, Any]) -> Table:

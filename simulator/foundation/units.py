@@ -70,7 +70,7 @@ class Dimension:
 
     def format(self, value: float) -> str:
         """Write an SI value so that :meth:`parse` gives it back exactly."""
-        return f"{value!r} {self.symbol}"
+        return f"{value!r} {self.symbol}".rstrip()
 
     def _known(self) -> str:
         return ", ".join(unit for unit in self.units if unit and unit.isascii())
@@ -118,3 +118,5 @@ PerSecond = Annotated[float, *_field(RATE)]
 """A rate above zero [1/s]."""
 SecondsPerByte = Annotated[float, *_field(PER_BYTE)]
 """A cost per byte [s/B]."""
+Share = Annotated[float, *_field(SHARE)]
+"""A share, zero or more; written as 10 % or 0.1."""

@@ -28,11 +28,13 @@ class Parts:
     delay: float = 0.0
     """Propagation."""
     software: float = 0.0
+    queue: float = 0.0
+    """Waiting for those who came before; zero unless they are known."""
 
     @property
     def total(self) -> float:
         """Sum of the parts [s]."""
-        return self.compute + self.transfer + self.delay + self.software
+        return self.compute + self.transfer + self.delay + self.software + self.queue
 
 
 def true_bandwidth(leg: Leg) -> Trace:
@@ -43,12 +45,32 @@ def true_bandwidth(leg: Leg) -> Trace:
     return min(traces, key=lambda trace: trace.at(0.0)) if len(traces) > 1 else traces[0]
 
 
-def message(route: Route, size: float, start: float, parts: Parts, bandwidth: Bandwidth = true_bandwidth) -> float:
-    """Return when a message of *size* bytes sent at *start* has arrived over an empty *route*; add to *parts*."""
+def message(
+    route: Route,
+    size: float,
+    start: float,
+    parts: Parts,
+    bandwidth: Bandwidth = true_bandwidth,
+    free: Callable[[Leg], float] | None = None,
+) -> float:
+    """Return when a message of *size* bytes sent at *start* has arrived over *route*; add to *parts*.
+
+    Args:
+        route: the way.
+        size: payload [B].
+        start: when it is handed over [s].
+        parts: where to add what it takes.
+        bandwidth: capacity of each leg, as true or as sensed.
+        free: when each leg is free of those who came before [s] (its token bucket full again); empty where not given.
+    """
     now = start
     software = route.send.seconds(size)
     now += software
     for index, leg in enumerate(route.legs):
+        if free is not None:
+            begin = max(now, free(leg))
+            parts.queue += begin - now
+            now = begin
         began = now
         framed = leg.framing * size
         sent = _Empty(bandwidth(leg), leg.fifo.burst if leg.fifo is not None else 0.0)

@@ -41,6 +41,9 @@ class Station(Protocol):
     def busy(self) -> float:
         """Return the time in service until now, summed over servers [s], work later lost included."""
 
+    def admitted(self) -> float:
+        """Return the time in service of all work admitted until now, that to come included [s over all servers]."""
+
     def waiting(self) -> int:
         """Return how many jobs are admitted and not done."""
 
@@ -169,9 +172,18 @@ class Fifo(_Base):
         )
         return self._served - ahead + math.fsum(max(0.0, now - ticket.start) for ticket in self._never)
 
+    def admitted(self) -> float:
+        """Return the time in service of all admitted work, that to come included [s] (infinite if it never ends)."""
+        return math.inf if self._never else self._served
+
     def waiting(self) -> int:
         """Return how many jobs are admitted and not done."""
         return len(self._pending())
+
+    def free(self) -> float:
+        """Return when a server is free of what was admitted [s] (infinite where never; in the past where it is now)."""
+        first = self._next if self._free is None else self._free[0]
+        return first if self._rate or first == -math.inf else self.capacity.when(first)
 
 
 class SharedTicket(Ticket):
@@ -271,6 +283,13 @@ class Shared(_Base):
         """Return the time in service until now, summed over servers [s]."""
         self._advance()
         return self._served
+
+    def admitted(self) -> float:
+        """Return the time in service of all work admitted until now, that to come included, all servers at work."""
+        self._advance()
+        left = math.fsum(max(0.0, target - self._virtual) for target, _, _ in self._jobs)
+        now = self.env.now
+        return self._served + self.servers * (self.capacity.finish(now, left / self.servers) - now if left else 0.0)
 
     def waiting(self) -> int:
         """Return how many jobs are present."""

@@ -11,7 +11,7 @@ dense convolution's rate on a Pi), so an operator class without a rate is refuse
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,9 +25,9 @@ GRADES = ("measured", "transferred", "published", "guessed")
 """Evidence grades, best first: measured on this hardware, carried over from others, as published, guessed."""
 
 
-def worst(grades: set[str]) -> str:
+def worst(grades: Iterable[str]) -> str:
     """Return the weakest of *grades*: what a result may claim whose inputs have these."""
-    return max(grades, key=GRADES.index) if grades else GRADES[0]
+    return max(map(str, grades), key=GRADES.index, default=GRADES[0])
 
 
 @dataclass(frozen=True)

@@ -94,10 +94,13 @@ class Library:
         keys = [key for key in keys if key.input == wanted]
         if not found and not keys:
             raise ProfileError(f'model "{name}" was not profiled at input {wanted} (only at: {", ".join(sizes)})')
-        by_batch = {profile.batch: profile for profile in found}
-        for size in sorted({key.batch for key in keys} - set(by_batch)):
-            by_batch[size] = _merged([read_profile(key.path) for key in keys if key.batch == size])
-        return _at_batch(by_batch, batch)
+        made = {profile.batch: profile for profile in found}
+        low, high = _around(name, sorted({*made, *(key.batch for key in keys)}), batch)
+
+        def at(size: int) -> ModelProfile:
+            return made.get(size) or _merged([read_profile(key.path) for key in keys if key.batch == size])
+
+        return at(low) if low == high else _between(at(low), at(high), batch)
 
     def _files(self) -> list[_Key]:
         return [
@@ -134,7 +137,7 @@ class _Key:
 def read_profile(path: Path) -> ModelProfile:
     """Read one profile file (and its repeats and ``machine.json`` where they lie beside it).
 
-    Times are the CPU clock's medians, less the cost of reading the clock once per layer.
+    Times are the CPU clock's medians, less what reading the clock once per layer cost when they were taken.
 
     Raises:
         ProfileError: if the file cannot be read, or a row is malformed; the message has its line.
@@ -147,7 +150,9 @@ def read_profile(path: Path) -> ModelProfile:
         raise ProfileError(f"{path}: cannot be read: {error}") from None
     if not rows:
         raise ProfileError(f"{path}: the profile is empty")
-    tick = _tick(path)
+    facts = machine_facts(path)
+    entry = facts.get("profiles", {}).get(path.stem, {})
+    tick = _number(path, {**facts, **entry}, "tick_overhead_ns") or 0.0
     layers: list[Layer] = []
     seconds: list[float] = []
     source, source_bytes = "", 0.0
@@ -162,7 +167,16 @@ def read_profile(path: Path) -> ModelProfile:
             seconds.append(max(0.0, float(row["fwd_cpu_ns"]) - tick) * 1e-9)
         except (KeyError, ValueError, TypeError) as error:
             raise ProfileError(f"{path}:{line}: malformed row: {error}") from None
-    times = LayerTimes(key.hardware, tuple(seconds), _repeats(path, layers, tick), "measured", path.name)
+    load, first, warm = (_number(path, entry, name) for name in ("load_ns", "first_call_ns", "warm_call_ns"))
+    times = LayerTimes(
+        key.hardware,
+        tuple(seconds),
+        _repeats(path, layers, tick),
+        "measured",
+        path.name,
+        None if load is None else load * 1e-9,
+        None if first is None or warm is None else max(0.0, first - warm) * 1e-9,
+    )
     return ModelProfile(key.model, source, source_bytes, tuple(layers), key.batch, key.input, {key.hardware: times})
 
 
@@ -193,8 +207,13 @@ def machine_facts(path: Path) -> dict[str, Any]:
     return dict(facts)
 
 
-def _tick(path: Path) -> float:
-    return float(machine_facts(path).get("tick_overhead_ns", 0.0))
+def _number(path: Path, entry: Mapping[str, Any], name: str) -> float | None:
+    """Return a number of ``machine.json``, None where it has none."""
+    try:
+        return None if entry.get(name) is None else float(entry[name])
+    except (TypeError, ValueError):
+        file = path.with_name("machine.json")
+        raise ProfileError(f"{file}: {path.stem}: {name} is {entry[name]!r}, expected whole nanoseconds") from None
 
 
 def _repeats(path: Path, layers: Sequence[Layer], tick: float) -> tuple[tuple[float, ...], ...]:
@@ -222,24 +241,24 @@ def _merged(profiles: Iterable[ModelProfile]) -> ModelProfile:
     return first
 
 
-def _at_batch(profiles: Mapping[int, ModelProfile], batch: int) -> ModelProfile:
-    if batch in profiles:
-        return profiles[batch]
-    sizes = sorted(profiles)
-    name = profiles[sizes[0]].name
+def _around(name: str, sizes: Sequence[int], batch: int) -> tuple[int, int]:
+    """Return the measured batches next to *batch*, twice the same where it is one of them."""
+    if batch in sizes:
+        return batch, batch
     if not sizes[0] < batch < sizes[-1]:
         raise ProfileError(f'model "{name}" was profiled at batch {", ".join(map(str, sizes))}; {batch} is outside')
-    low = max(size for size in sizes if size < batch)
-    high = min(size for size in sizes if size > batch)
-    weight = (batch - low) / (high - low)
-    return _between(profiles[low], profiles[high], weight, batch)
+    return max(size for size in sizes if size < batch), min(size for size in sizes if size > batch)
 
 
-def _between(low: ModelProfile, high: ModelProfile, weight: float, batch: int) -> ModelProfile:
-    """Return the profile *weight* of the way from *low* to *high*."""
+def _between(low: ModelProfile, high: ModelProfile, batch: int) -> ModelProfile:
+    """Return the profile on the line from *low* to *high*."""
+    weight = (batch - low.batch) / (high.batch - low.batch)
 
     def mix(a: float, b: float) -> float:
         return a + weight * (b - a)
+
+    def mix_known(a: float | None, b: float | None) -> float | None:
+        return None if a is None or b is None else mix(a, b)
 
     layers = tuple(
         replace(
@@ -251,7 +270,7 @@ def _between(low: ModelProfile, high: ModelProfile, weight: float, batch: int) -
         for a, b in zip(low.layers, high.layers, strict=True)
     )
     measured = {}
-    for name in low.measured.keys() & high.measured.keys():
+    for name in (name for name in low.measured if name in high.measured):
         a, b = low.measured[name], high.measured[name]
         measured[name] = LayerTimes(
             name,
@@ -261,6 +280,8 @@ def _between(low: ModelProfile, high: ModelProfile, weight: float, batch: int) -
             ),
             "transferred",
             f"between batch {low.batch} and {high.batch}",
+            mix_known(a.load, b.load),
+            mix_known(a.first_call, b.first_call),
         )
     size = mix(low.input_bytes, high.input_bytes)
     return replace(low, input_bytes=size, layers=layers, batch=batch, measured=measured)

@@ -63,6 +63,10 @@ class LayerTimes:
     """Whole measured runs [s], shape (repeats, layers); empty where nothing was repeated."""
     grade: str = "measured"
     source: str = ""
+    load: float | None = None
+    """What it takes to load the whole model's weights from memory-cached storage [s]; None where nobody measured."""
+    first_call: float | None = None
+    """What the whole model's first call takes longer than a warm one [s]; None where nobody measured."""
 
     def prefix(self, repeat: int | None = None) -> list[float]:
         """Return the time until each cut [s], shape (layers + 1,): of the medians, or of one repeat."""
@@ -180,7 +184,24 @@ class ModelProfile:
                 f'model "{self.name}" was not profiled on "{hardware.name}" (only on: {where}), and that machine has '
                 f"no rates to predict it; profile it there with: offing profile {self.name} --hardware {hardware.name}"
             )
+        return self.predicted_on(hardware)
+
+    def predicted_on(self, hardware: Hardware) -> LayerTimes:
+        """Return the layer times on *hardware* as its rates predict them, whether it was measured there or not.
+
+        What rates do not know is borrowed from a machine that was measured: the spread of the repeats, relative to
+        their medians, and load and first call, scaled by the ratio of the summed layer times. The grade is that of
+        the rates.
+
+        Raises:
+            ProfileError: if the machine has no rates, or none for the class of one of the layers.
+        """
         rates = hardware.rates
+        if rates is None:
+            raise ProfileError(
+                f'model "{self.name}" cannot be predicted on "{hardware.name}": that machine has no rates; write them '
+                f"in {hardware.source or 'its hardware file'} as rates: {{grade, source, launch, operators}}"
+            )
         seconds = tuple(
             rates.seconds(
                 layer.operator,
@@ -191,16 +212,22 @@ class ModelProfile:
             for layer in self.layers
         )
         repeats: tuple[tuple[float, ...], ...] = ()
+        load = first_call = None
         for times in self.measured.values():
-            if times.repeats:
+            if not repeats:
                 repeats = tuple(_spread(seconds, run, times.seconds) for run in times.repeats)
-                break
-        return LayerTimes(hardware.name, seconds, repeats, rates.grade, rates.source)
+            slower = _ratio(math.fsum(seconds), math.fsum(times.seconds))
+            if load is None and times.load is not None:
+                load = times.load * slower
+            if first_call is None and times.first_call is not None:
+                first_call = times.first_call * slower
+        return LayerTimes(hardware.name, seconds, repeats, rates.grade, rates.source, load, first_call)
+
+
+def _ratio(here: float, there: float) -> float:
+    return here / there if there > 0 else 1.0
 
 
 def _spread(seconds: Sequence[float], run: Sequence[float], medians: Sequence[float]) -> tuple[float, ...]:
     """Return *seconds* varied as *run* varies around its *medians*."""
-    return tuple(
-        second * (there / median if median > 0 else 1.0)
-        for second, there, median in zip(seconds, run, medians, strict=True)
-    )
+    return tuple(second * _ratio(there, median) for second, there, median in zip(seconds, run, medians, strict=True))

@@ -133,9 +133,8 @@ class Redeployment:
     placement: Placement
     downtime: float = 0.0
     """No request of that source begins for so long [s]."""
-    mode: str = "switch"
-    extra_memory: float = 0.0
-    """Needed beside the standing placement while switching [B]."""
+    lead: float = 0.0
+    """Before that, the new placement is made ready for so long while the old one serves [s]."""
 
 
 @dataclass(frozen=True, slots=True)

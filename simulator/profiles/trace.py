@@ -144,6 +144,17 @@ class Trace:
         i = bisect_left(self._totals, amount) - 1  # the first segment that reaches it, past any stretch of zeros
         return offset + self.starts[i] + (amount - self._totals[i]) / self.values[i]
 
+    def peak(self, start: float, end: float) -> float:
+        """Return the largest capacity in [start, end]."""
+        if self.constant is not None:
+            return self.constant
+        if self.end == "wrap" and end - start >= self.duration:
+            return max(self.values)
+        most, time = self.at(start), self.next_change(start)
+        while time <= end and time < math.inf:
+            most, time = max(most, self.at(time)), self.next_change(time)
+        return most
+
     def next_change(self, time: float) -> float:
         """Return the first instant after *time* at which the capacity may change (``math.inf`` if none)."""
         if self.constant is not None:

@@ -10,10 +10,9 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import os
-import shutil
-import tempfile
-from dataclasses import dataclass, field
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
@@ -23,10 +22,16 @@ import numpy as np
 import pandas as pd
 
 from simulator.foundation.errors import ResultsError
+from simulator.profiles.hardware import worst
+from simulator.results.blame import blame
+from simulator.results.files import write_folder
 from simulator.results.record import TABLES, Columns
+from simulator.results.steady import MSER, find_warmup, mean_interval, overloaded, warnings
 
 IDENTITY = ("run_id", "scenario", "technique", "seed")
 """Columns every frame begins with."""
+REGRET = ("regret_mean_s", "regret_requests", "oracle_latency_mean_s")
+"""What a comparison with the oracle adds to ``meta`` and summary."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +41,8 @@ class Results:
     columns: dict[str, Columns]
     """Typed columns per table, as recorded."""
     meta: dict[str, Any]
-    """run_id, scenario, technique, seed, knowledge, until_s, warmup_s, end_s."""
+    """run_id, scenario, technique, seed, knowledge, clairvoyant, arrivals, until_s, warmup (as said), warmup_s (as
+    found), warmup_steady, deadline_s, end_s; and regret, where it was asked for (``run/regret.py``)."""
     scenario_text: str
     provenance: dict[str, Any] = field(default_factory=dict)
     files: dict[str, bytes] = field(default_factory=dict)
@@ -56,14 +62,19 @@ class Results:
         entry = scenario.entry
         digest = scenario.hash()
         text = f"{digest} {technique} {entry.seed} {version('offing')}"
+        found = find_warmup(columns["requests"]) if entry.warmup == MSER else (entry.warmup, True)
         meta = {
             "run_id": hashlib.sha256(text.encode()).hexdigest()[:12],
             "scenario": scenario.name,
             "technique": technique,
             "seed": entry.seed,
             "knowledge": knowledge,
+            "clairvoyant": scenario.technique.clairvoyant,
+            "arrivals": entry.workload.arrivals.kind,
             "until_s": entry.until,
-            "warmup_s": entry.warmup,
+            "warmup": str(scenario.document.data.get("warmup", "0 s")),
+            "warmup_s": found[0],
+            "warmup_steady": found[1],
             "deadline_s": entry.workload.deadline,
             "end_s": end,
         }
@@ -129,6 +140,11 @@ class Results:
         """One row per direction of a link."""
         return self.frame("links")
 
+    @cached_property
+    def blame(self) -> pd.DataFrame:
+        """One row per node and direction of a link: how its time splits into working and four ways of not working."""
+        return replace(self, columns={"blame": blame(self.columns, self.meta["end_s"])}).frame("blame")
+
     # -- files ---------------------------------------------------------------------------------------------------
 
     def save(self, folder: str | Path, *, force: bool = False) -> Path:
@@ -138,32 +154,37 @@ class Results:
             ResultsError: if the folder exists and holds anything (unless *force* and it is a saved run), or cannot
                 be written.
         """
-        target = Path(folder)
-        taken = target.exists() and (not target.is_dir() or any(target.iterdir()))
-        if taken and not (force and (target / "provenance.json").is_file()):
-            raise ResultsError(f"{folder} exists already; choose another --out, or --force to replace a saved run")
-        try:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            draft = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent))
-        except OSError as error:
-            raise ResultsError(f"{folder}: cannot be written: {error.strerror}") from None
-        try:
-            for name in self.columns:
-                self.frame(name).to_parquet(draft / f"{name}.parquet", index=False)
-            (draft / "scenario.yaml").write_text(self.scenario_text, encoding="utf-8")
-            (draft / "meta.json").write_text(json.dumps(self.meta, indent=1) + "\n", encoding="utf-8")
-            (draft / "provenance.json").write_text(json.dumps(self.provenance, indent=1) + "\n", encoding="utf-8")
-            for name, content in self.files.items():
-                (draft / name).parent.mkdir(exist_ok=True)
-                (draft / name).write_bytes(content)
-            draft.chmod(0o755)
-            if target.exists():
-                shutil.rmtree(target)
-            os.replace(draft, target)
-        except OSError as error:
-            raise ResultsError(f"{folder}: cannot be written: {error.strerror}") from None
-        finally:
-            shutil.rmtree(draft, ignore_errors=True)
+        target = free_place(folder, force)
+        with write_folder(target) as draft:
+            self._write(draft)
+        return target
+
+    def _write(self, draft: Path) -> None:
+        for name in self.columns:
+            self.frame(name).to_parquet(draft / f"{name}.parquet", index=False)
+        (draft / "scenario.yaml").write_text(self.scenario_text, encoding="utf-8")
+        (draft / "meta.json").write_text(json.dumps(self.meta, indent=1) + "\n", encoding="utf-8")
+        (draft / "provenance.json").write_text(json.dumps(self.provenance, indent=1) + "\n", encoding="utf-8")
+        for name, content in self.files.items():
+            (draft / name).parent.mkdir(exist_ok=True)
+            (draft / name).write_bytes(content)
+
+    @staticmethod
+    def save_all(runs: Sequence[Results], folder: str | Path, *, force: bool = False) -> Path:
+        """Write several runs of different seeds to *folder*, each to ``seed-N`` in it, all or nothing.
+
+        Raises:
+            ResultsError: as :meth:`save`, or if two runs have one seed.
+        """
+        names = [f"seed-{run.meta['seed']}" for run in runs]
+        twice = [name for name in names if names.count(name) > 1]
+        if twice:
+            raise ResultsError(f"two runs of {twice[0]} came; runs saved together have each a seed of their own")
+        target = free_place(folder, force)
+        with write_folder(target) as draft:
+            for name, run in zip(names, runs, strict=True):
+                (draft / name).mkdir()
+                run._write(draft / name)
         return target
 
     @classmethod
@@ -189,6 +210,16 @@ class Results:
             raise ResultsError(f"{folder} is not a saved run (made with --out): {error}") from None
         return cls(columns, meta, text, provenance, files)
 
+    @classmethod
+    def load_all(cls, folder: str | Path) -> list[Results]:
+        """Read a folder of saved runs in order of seed, or of one saved run.
+
+        Raises:
+            ResultsError: if the folder is neither.
+        """
+        seeds = saved_seeds(Path(folder))
+        return [cls.load(place) for place in seeds] or [cls.load(folder)]
+
     # -- summary -------------------------------------------------------------------------------------------------
 
     def summary(self) -> dict[str, Any]:
@@ -206,12 +237,21 @@ class Results:
         mean_parts = {p: _mean(columns[f"{p}_s"][kept][answered]) for p in parts}
         splits, uses = np.unique(columns["placement"][kept].astype(str), return_counts=True)
         nodes = self.columns["nodes"]
+        decisions = self.columns["decisions"]
+        adapted = decisions["hook"] == "adapt"
+        unstable = overloaded(self.columns, self.meta["arrivals"])
+        interval = mean_interval(columns, self.meta, unstable)
         return {
             **{key: self.meta[key] for key in ("run_id", "scenario", "technique", "seed", "knowledge")},
-            "grade": _weakest(nodes["grade"]),
+            **{key: self.meta[key] for key in ("warmup", "warmup_s")},
+            "warmup_requests": int((~kept).sum()),
+            "grade": worst(nodes["grade"]),
             "requests": int(kept.sum()),
             "outcomes": dict(zip(names.tolist(), counts.tolist(), strict=True)),
             "latency_mean_s": _mean(latency),
+            "latency_mean_low_s": interval.low if interval.reliable else None,
+            "latency_mean_high_s": interval.high if interval.reliable else None,
+            "latency_mean_interval": interval.problem or f"{100 * interval.level:g} %, {interval.count} batch means",
             "latency_p50_s": _quantile(latency, 0.50),
             "latency_p95_s": _quantile(latency, 0.95),
             "latency_p99_s": _quantile(latency, 0.99),
@@ -224,7 +264,37 @@ class Results:
             "placements": dict(sorted(zip(splits.tolist(), uses.tolist(), strict=True), key=lambda kv: -kv[1])),
             "node_energy_j": dict(zip(nodes["node"].tolist(), nodes["energy_j"].tolist(), strict=True)),
             "node_utilisation": dict(zip(nodes["node"].tolist(), nodes["utilisation"].tolist(), strict=True)),
+            "redeployments": int(adapted.sum()),
+            "downtime_s": float(decisions["downtime_s"][adapted].sum()),
+            **{
+                key: self.meta[key]
+                for key in ("regret_mean_s", "regret_requests", "oracle_latency_mean_s")
+                if key in self.meta
+            },
+            "unstable": unstable,
+            "warnings": warnings(self.meta, unstable, set(nodes["node"].tolist())),
         }
+
+
+def saved_seeds(folder: Path) -> list[Path]:
+    """Return the runs in *folder* in order of seed, if that is a folder of saved runs and of nothing else."""
+    found = sorted(folder.iterdir()) if folder.is_dir() else []
+    seeds = [int(place.name[5:]) for place in found if re.fullmatch(r"seed-\d+", place.name)]
+    whole = len(seeds) == len(found) and all((place / "provenance.json").is_file() for place in found)
+    return [folder / f"seed-{seed}" for seed in sorted(seeds)] if whole else []
+
+
+def free_place(folder: str | Path, force: bool) -> Path:
+    """Return *folder* as a place to save in.
+
+    Raises:
+        ResultsError: if there is anything (unless *force*, and it is a saved run or a folder of them).
+    """
+    target = Path(folder)
+    taken = target.exists() and (not target.is_dir() or any(target.iterdir()))
+    if taken and not (force and ((target / "provenance.json").is_file() or saved_seeds(target))):
+        raise ResultsError(f"{folder} exists already; choose another --out, or --force to replace a saved run")
+    return target
 
 
 def _as_text(values: np.ndarray[Any, Any]) -> pd.Series[Any]:
@@ -237,11 +307,6 @@ def _mean(values: np.ndarray[Any, Any]) -> float:
 
 def _quantile(values: np.ndarray[Any, Any], q: float) -> float:
     return float(np.quantile(values, q, method="inverted_cdf")) if len(values) else math.nan
-
-
-def _weakest(grades: np.ndarray[Any, Any]) -> str:
-    order = ("measured", "transferred", "published", "guessed")
-    return max((str(grade) for grade in grades), key=order.index, default="measured")
 
 
 def provenance(parts: Any) -> dict[str, Any]:
@@ -257,7 +322,19 @@ def provenance(parts: Any) -> dict[str, Any]:
             name: {key: {"value": f.value, "grade": f.grade, "source": f.source} for key, f in machine.facts().items()}
             for name, machine in parts.machines.items()
         },
+        "networks": _networks(parts.channels),
     }
+
+
+def _networks(channels: Any) -> dict[str, dict[str, str]]:
+    """Return where the bandwidth of each link comes from, by direction; constants are the scenario's own word."""
+    found = {}
+    for channel in channels:
+        if channel.bandwidth.source:
+            direction = channel.name.removeprefix(channel.link).split("[")[0]
+            name = channel.link.split("[")[0] + direction
+            found[name] = {"grade": channel.bandwidth.grade, "source": channel.bandwidth.source}
+    return found
 
 
 def _digest(seconds: tuple[float, ...]) -> str:

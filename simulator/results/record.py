@@ -55,11 +55,12 @@ class SpanRow(NamedTuple):
     """One piece of work on one resource."""
 
     kind: str
-    """compute, transfer, software, recovery, hold (propagation follows each transfer and has no row)."""
+    """compute, transfer, software, recovery, hold, probe, report (propagation follows each transfer and has no row)."""
     resource: str
     """Node or channel."""
     source: str
     request: int
+    """Which request it was for; -1 for a probe or a report."""
     queued_s: float
     """When the work was handed to the resource."""
     start_s: float
@@ -87,6 +88,8 @@ class DecisionRow(NamedTuple):
     """Index of the first layer that does not run on the device."""
     predicted_s: float
     """Latency of the answer as predicted from what was known (NaN where not asked)."""
+    downtime_s: float
+    """How long no request of the source could begin for the sake of it."""
     knowledge: str
 
 
@@ -109,6 +112,8 @@ class NodeRow(NamedTuple):
     """Time in service, summed over slots."""
     down_s: float
     utilisation: float
+    offered: float
+    """Service time admitted until the arrivals end, over the time of all slots: above 1 the queue can only grow."""
     energy_j: float
     memory_peak_bytes: float
     grade: str
@@ -125,6 +130,11 @@ class LinkRow(NamedTuple):
     received_bytes: float
     capacity_bytes: float
     """What it could have carried: the integral of its bandwidth."""
+    station: str
+    """Channels of one station take turns or share: half duplex, one link for a group, a radio medium."""
+    offered: float
+    """Bytes handed to its station until the arrivals end over what that can carry until then (a token bucket's burst
+    included), each channel's at its own rate: above 1 the queue can only grow."""
 
 
 TABLES: dict[str, type] = {
@@ -182,13 +192,13 @@ class Table:
 
 
 class Recorder:
-    """All tables of one run. Those switched off are None, so that not recording costs nothing."""
+    """All tables of one run. Spans switched off are None, so that not recording them costs nothing."""
 
-    def __init__(self, spans: bool = True, decisions: bool = True) -> None:
-        """Take what to record beside requests."""
+    def __init__(self, spans: bool = True) -> None:
+        """Take whether to record every piece of work."""
         self.requests = Table(RequestRow)
         self.spans = Table(SpanRow) if spans else None
-        self.decisions = Table(DecisionRow) if decisions else None
+        self.decisions = Table(DecisionRow)
         self.failures = Table(FailureRow)
         self.nodes = Table(NodeRow)
         self.links = Table(LinkRow)

@@ -16,13 +16,15 @@ from simulator.profiles.hardware import worst
 from simulator.profiles.library import Library
 from simulator.results.frames import Results, provenance
 from simulator.results.record import LinkRow, NodeRow, Recorder
+from simulator.run.offered import link_load, node_load
 from simulator.scenario.build import build
 from simulator.scenario.scenario import Scenario
-from simulator.techniques.registry import name_of
+from simulator.techniques.registry import name_of, read_technique
 from simulator.techniques.technique import Technique
 from simulator.workloads.arrivals import ClosedLoop
 from simulator.workloads.dynamics import outage_story
 from simulator.workloads.inference import Service, arrivals_story
+from simulator.workloads.sensors import sensor_stories
 from simulator.world.view import View
 
 Progress = Callable[[float, int], None]
@@ -50,10 +52,10 @@ class Simulation:
         entry = scenario.entry
         self.streams = Streams(entry.seed)
         self.parts = build(scenario)
-        detailed = entry.record == "spans"
-        self.recorder = Recorder(spans=detailed, decisions=detailed)
+        self.recorder = Recorder(spans=entry.record == "spans")
         self.cluster = self.parts.cluster(self.streams, self.recorder)
         believed = self.parts.believed(self.streams)
+        self.cluster.residency.copies = scenario.technique.copies()
         deadline = entry.workload.deadline or math.inf
         self.services: list[Service] = []
         for source in self.parts.sources:
@@ -67,6 +69,8 @@ class Simulation:
         self.check()
         for outage in self.parts.outages:
             env.start(outage_story(outage, self.cluster))
+        for story in sensor_stories(self.cluster, [s.view for s in self.services], entry.until, self.streams):
+            env.start(story)
         arrivals = self.parts.arrivals
         for service in self.services:
             for story in service.stories(arrivals, entry.until, self.streams):
@@ -77,12 +81,13 @@ class Simulation:
             env.run(until=entry.until * piece / SLICES)
             if progress is not None:
                 progress(env.now, len(self.recorder.requests))
+        offered = node_load(self.cluster.nodes, entry.until), link_load(self.cluster.network, entry.until)
         if entry.drain:
             self._drain()
         if self.cluster.open:
             for service in self.services:
                 service.abandon()
-        self._final_rows()
+        self._final_rows(*offered)
         if progress is not None:
             progress(env.now, len(self.recorder.requests))
         name = name_of(self.scenario.technique)
@@ -115,7 +120,7 @@ class Simulation:
         if problems:
             raise ScenarioError(*list(problems)[:5])
 
-    def _final_rows(self) -> None:
+    def _final_rows(self, node_load: dict[str, float], link_load: dict[str, float]) -> None:
         env = self.cluster.env
         now = env.now
         for name, node in self.cluster.nodes.items():
@@ -124,19 +129,25 @@ class Simulation:
             self.recorder.nodes.add(
                 NodeRow(
                     name, node.facts.hardware.name, busy, node.down(), busy / possible if possible else 0.0,
-                    node.joules(), node.memory.peak, worst({self.parts.times[node.facts.hardware.name].grade}),
+                    node_load[name], node.joules(), node.memory.peak,
+                    worst({self.parts.times[node.facts.hardware.name].grade}),
                 )
             )  # fmt: skip
         carried = self.cluster.network.carried()
         for wire in self.cluster.network.wires.values():
             c = wire.channel
             handed, delivered = carried[c.name]
-            self.recorder.links.add(LinkRow(c.name, c.sender, c.receiver, handed, delivered, c.bandwidth.integral(now)))
+            self.recorder.links.add(
+                LinkRow(
+                    c.name, c.sender, c.receiver, handed, delivered, c.bandwidth.integral(now), c.station or c.name,
+                    link_load[c.name],
+                )
+            )  # fmt: skip
 
 
 def run(
     scenario: str | Path | Scenario,
-    technique: Technique | None = None,
+    technique: Technique | str | None = None,
     seed: int | None = None,
     library: Library | None = None,
     progress: Progress | None = None,
@@ -145,7 +156,7 @@ def run(
 
     Args:
         scenario: a file, the name of a shipped one (``quick/split_inference``), or a ``Scenario``.
-        technique: instead of the scenario's, registered or not.
+        technique: instead of the scenario's, registered or not, or by name: ``fixed-split:split_point=32``.
         seed: instead of the scenario's.
         library: where models and hardware are found, instead of the shipped ones.
         progress: called now and then with the simulated time [s] and the requests finished.
@@ -156,5 +167,5 @@ def run(
     if not isinstance(scenario, Scenario):
         scenario = Scenario.load(scenario, library)
     if technique is not None:
-        scenario = scenario.with_technique(technique)
+        scenario = scenario.with_technique(read_technique(technique) if isinstance(technique, str) else technique)
     return Simulation(scenario, seed).run(progress)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from simulator.foundation.errors import OffingError, ScenarioError, did_you_mean
 from simulator.foundation.randomness import Streams
@@ -19,6 +19,7 @@ from simulator.profiles.hardware import Hardware, Software
 from simulator.profiles.model import LayerTimes, ModelProfile
 from simulator.profiles.trace import Trace
 from simulator.results.record import Recorder
+from simulator.scenario.knowledge import resolve_knowledge, unaffordable
 from simulator.scenario.scenario import Scenario
 from simulator.scenario.schema import Capacity, ClosedEntry, LinkEntry, PeriodicEntry, PoissonEntry, find_file
 from simulator.traces.reader import read_instants
@@ -42,6 +43,9 @@ class Parts:
     model: ModelProfile
     machines: dict[str, Hardware]
     times: dict[str, LayerTimes]
+    """Layer times by machine."""
+    beliefs: dict[str, LayerTimes]
+    """The same as techniques believe in them, but for a random error."""
     nodes: dict[str, NodeFacts]
     channels: list[Channel]
     sources: list[str]
@@ -67,7 +71,7 @@ class Parts:
         """Return the layer times techniques believe in, as prefix sums by node [s]."""
         error = self.knowledge.profile_error
         prefixes = {}
-        for hardware, times in self.times.items():
+        for hardware, times in self.beliefs.items():
             seconds = times.seconds
             if error:
                 factors = streams["knowledge", hardware].normal(1.0, error, len(seconds)).clip(min=0.05)
@@ -87,6 +91,7 @@ class _Builder:
         self.groups: dict[str, list[str]] = {}
         self.machines: dict[str, Hardware] = {}
         self.nodes: dict[str, NodeFacts] = {}
+        self.drawn: dict[tuple[str, ...], Trace] = {}
 
     def attempt(self, place: tuple[str | int, ...], make: Callable[[], T]) -> T | None:
         """Return what *make* makes; an error becomes a problem at *place*."""
@@ -111,12 +116,15 @@ class _Builder:
         sources = self.sources()
         arrivals = self.arrivals()
         outages = self.outages(channels)
+        knowledge = resolve_knowledge(entry.knowledge, self.scenario.technique)
+        for key, text in unaffordable(knowledge, channels):
+            self.problem(("knowledge", key), text)
+        beliefs = self.beliefs(model, times, knowledge) if model is not None else times
         if self.problems or model is None or arrivals is None:
             raise ScenarioError(*self.problems)
-        knowledge = self.knowledge()
         return Parts(
-            self.scenario, model, self.machines, times, self.nodes, channels, sources, arrivals, knowledge, outages,
-            self.groups,
+            self.scenario, model, self.machines, times, beliefs, self.nodes, channels, sources, arrivals, knowledge,
+            outages, self.groups,
         )  # fmt: skip
 
     # -- nodes ---------------------------------------------------------------------------------------------------
@@ -146,6 +154,10 @@ class _Builder:
             )  # fmt: skip
 
     def trace(self, capacity: Capacity, *name: str) -> Trace:
+        if capacity.generator is not None:
+            if name not in self.drawn:  # members of a group on one shared link meet here
+                self.drawn[name] = capacity.generator.generate(self.streams[name], capacity.period)
+            return self.drawn[name]
         if not capacity.random_offset:
             return capacity.trace
         return capacity.trace.shifted(self.streams["offset", *name].random() * capacity.trace.duration)
@@ -159,6 +171,14 @@ class _Builder:
                 if found is not None:
                     times[machine.name] = found
         return times
+
+    def beliefs(self, model: ModelProfile, times: dict[str, LayerTimes], knowledge: Knowledge) -> dict[str, LayerTimes]:
+        if knowledge.profile != "predicted":
+            return times
+        machines = [machine for machine in self.machines.values() if machine.name in times]
+        place = ("knowledge", "profile")
+        found = {m.name: self.attempt(place, lambda m=m: model.predicted_on(m)) for m in machines}  # type: ignore[misc]
+        return {name: predicted for name, predicted in found.items() if predicted is not None}
 
     # -- links ---------------------------------------------------------------------------------------------------
 
@@ -196,6 +216,8 @@ class _Builder:
         for direction, sender, receiver in (("up", a, b), ("down", b, a)):
             capacity = link.bandwidth or (link.up if direction == "up" else link.down)
             assert capacity is not None  # the schema has seen to it
+            # a radio link fades in both directions together: one draw where one bandwidth: says both
+            directed = () if capacity.generator is not None and link.bandwidth is not None else (direction,)
             station = ""
             if link.sharing == "airtime":
                 station = f"medium {link.medium or name}"
@@ -208,7 +230,7 @@ class _Builder:
                     link=called,
                     sender=sender,
                     receiver=receiver,
-                    bandwidth=self.trace(capacity, "bandwidth", called, direction),
+                    bandwidth=self.trace(capacity, "bandwidth", called, *directed),
                     delay=link.delay,
                     framing=framing,
                     burst=link.burst,
@@ -264,13 +286,6 @@ class _Builder:
                 f"some {rate * self.entry.until * devices:.0e} requests would come; a run takes at most {MOST:.0e}: "
                 f"{'lower' if key == 'rate' else 'raise'} {key}:, or shorten until:",
             )
-
-    def knowledge(self) -> Knowledge:
-        entry = self.entry.knowledge
-        method: Any = entry.bandwidth if isinstance(entry.bandwidth, str) else "ewma"
-        weight = 1.0 if isinstance(entry.bandwidth, str) else entry.bandwidth.ewma
-        error = 0.0 if isinstance(entry.profile, str) else entry.profile.error
-        return Knowledge(method, weight, entry.load, entry.queues, error)
 
     def outages(self, channels: list[Channel]) -> list[Outage]:
         found: list[Outage] = []

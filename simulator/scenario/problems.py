@@ -9,7 +9,7 @@ from pydantic import BaseModel, ValidationError
 
 from simulator.foundation.errors import did_you_mean
 from simulator.scenario.document import Document, Place
-from simulator.scenario.schema import Capacity, TraceEntry
+from simulator.scenario.schema import Capacity, capacity_entry
 
 EXAMPLES = {
     "technique": "technique: {kind: min-latency}",
@@ -63,6 +63,8 @@ def _follow(item: Any, root: type[BaseModel], document: Document, above: Place) 
     kind: Any = root
     holder: Any = root
     for index, part in enumerate(loc):
+        if Capacity in _options(kind):
+            kind = capacity_entry(data)
         models = [option for option in _options(kind) if _is_model(option)]
         if len(models) == 1:
             holder = models[0]
@@ -88,7 +90,7 @@ def _options(kind: Any) -> list[Any]:
         return _options(get_args(kind)[0])
     if origin in (Union, types.UnionType):
         return [option for arg in get_args(kind) for option in _options(arg)]
-    return [TraceEntry if kind is Capacity else kind]  # a capacity that is written as a mapping is a recording
+    return [kind]
 
 
 def _inner(kind: Any, part: int | str) -> Any:

@@ -113,9 +113,10 @@ class Scenario:
     def _resolved(self, names: Mapping[str, str]) -> dict[str, Any]:
         """Return what the scenario says, defaults filled in and the files it names renamed."""
         resolved: dict[str, Any] = _renamed(self.document.data, names)
-        for key in ("seed", "drain", "variability", "record"):
+        for key in ("seed", "replications", "drain", "variability", "record"):
             resolved.setdefault(key, ScenarioEntry.model_fields[key].default)
         knowledge = self.entry.knowledge.model_dump(mode="json")
+        knowledge["bandwidth"] = knowledge["bandwidth"] or self.technique.senses
         resolved["knowledge"] = {**knowledge, **(resolved.get("knowledge") or {})}
         return resolved
 
@@ -130,9 +131,10 @@ class Scenario:
         return found
 
     def hash(self) -> str:
-        """Return 12 hexadecimal digits that change when anything the scenario says or reads changes (but its seed)."""
+        """Return 12 hexadecimal digits that change when anything the scenario says or reads changes (but its seeds)."""
         names = {said: hashlib.sha256(content).hexdigest() for said, content in self.recordings().values()}
-        said = {key: value for key, value in self._resolved(names).items() if key != "seed"}
+        seeds = ("seed", "replications")
+        said = {key: value for key, value in self._resolved(names).items() if key not in seeds}
         return hashlib.sha256(json.dumps(said, sort_keys=True, default=str).encode()).hexdigest()[:12]
 
     def __repr__(self) -> str:
@@ -158,7 +160,7 @@ def locate(source: str | Path, library: Library) -> Path:
     inside = library.folder / path if path.suffix else library.folder / f"{source}.yaml"
     if inside.is_file():
         return inside
-    apart = {"profiles", "hardware", "traces"}
+    apart = {"profiles", "hardware", "traces", "networks"}
     shelf = [file.relative_to(library.folder) for file in library.folder.glob("*/*.yaml")]
     names = sorted(str(file.with_suffix("")) for file in shelf if file.parts[0] not in apart)
     near = did_you_mean(str(path.with_suffix("")).removeprefix("scenarios/"), names)

@@ -5,26 +5,18 @@ What a field means stands in its docstring, from which ``offing schema`` makes t
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    GetJsonSchemaHandler,
-    Strict,
-    ValidationInfo,
-    WithJsonSchema,
-    model_validator,
-)
+from pydantic import BeforeValidator, Field, ValidationInfo, WithJsonSchema, model_validator
 
 from simulator.foundation.errors import OffingError, TraceError, UnitError, did_you_mean
 from simulator.foundation.units import (
     BANDWIDTH,
+    DURATION,
     SHARE,
     Bytes,
     Period,
@@ -32,40 +24,28 @@ from simulator.foundation.units import (
     Seconds,
     SecondsPerByte,
 )
+from simulator.profiles.library import shipped
 from simulator.profiles.trace import Trace
+from simulator.scenario.entry import Entry, Number, Or, Whole
+from simulator.scenario.knowledge import KnowledgeEntry
+from simulator.traces.generator import Generator, find_generator
 from simulator.traces.reader import FORMATS, Request, read_trace
-
-
-class _Entry(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True, use_attribute_docstrings=True)
-
-
-Whole = Annotated[int, Strict()]
-"""A whole number; neither ``yes`` nor ``"2"`` is one."""
-Number = Annotated[float, Strict()]
-"""A number without a unit."""
 
 
 @dataclass(frozen=True)
 class Capacity:
-    """A trace, and whether each entity that has it starts at an own random place in it."""
+    """A trace, and whether each entity that has it starts at an own random place in it, or draws one of its own."""
 
     trace: Trace
+    """The constant or the recording; the mean, where there is a ``generator``."""
     random_offset: bool = False
+    generator: Generator | None = None
+    """Each entity draws a trace from it."""
+    period: float = math.inf
+    """How long that trace is [s]."""
 
 
-@dataclass(frozen=True)
-class Or:
-    """Tells the JSON Schema what else may be written, where a validator reads more than the type says."""
-
-    type: str
-
-    def __get_pydantic_json_schema__(self, core: Any, handler: GetJsonSchemaHandler) -> dict[str, Any]:
-        """Add it to what the type says."""
-        return {"anyOf": [{"type": self.type}, handler(core)]}
-
-
-class TraceEntry(_Entry):
+class TraceEntry(Entry):
     """A recording: ``{trace: FILE, ...}``."""
 
     trace: str
@@ -77,6 +57,39 @@ class TraceEntry(_Entry):
     offset: Literal["random"] | Seconds = 0.0
     """Where to start in a wrapping trace; ``random``: each entity elsewhere, from the seed."""
     end: Literal["wrap", "hold", "zero"] | None = None
+
+
+class GenerateEntry(Entry):
+    """Synthetic bandwidth, drawn anew for each link from the seed: ``{generate: 4g}``."""
+
+    generate: str
+    """Kind of network, among those shipped: 3g, 4g, 5g-walking, 5g-driving, wifi."""
+    scale: Number = Field(default=1.0, gt=0, allow_inf_nan=False)
+    """Factor on every value."""
+    period: Period = Field(default=600.0, json_schema_extra={"default": "10 min"})
+    """After this long the trace starts again."""
+
+    def capacity(self, shelf: Path | None) -> Capacity:
+        """Return what each link that has it draws its own trace with.
+
+        Raises:
+            TraceError: no such generator, or a period that is no use.
+        """
+        if not 1.0 <= self.period <= LONGEST_PERIOD:
+            raise TraceError(
+                f"period: {self.period:g} s came; a generated trace lasts from 1 s to {LONGEST_PERIOD:g} s"
+            )
+        found = find_generator(self.generate, (shelf or shipped()) / "networks").scaled(self.scale)
+        return Capacity(Trace.of(found.mean, found.evidence, found.grade), generator=found, period=self.period)
+
+
+LONGEST_PERIOD = 86_400.0
+"""Of a generated trace [s]."""
+
+
+def capacity_entry(value: Any) -> type[TraceEntry] | type[GenerateEntry]:
+    """Return what a capacity that is written as a mapping is."""
+    return GenerateEntry if isinstance(value, Mapping) and "generate" in value else TraceEntry
 
 
 def _capacity(kind: Literal["bandwidth", "cpu"]) -> Any:
@@ -96,6 +109,7 @@ def _capacity(kind: Literal["bandwidth", "cpu"]) -> Any:
         except UnitError as error:
             written = isinstance(value, str) and value.lstrip("+-.")[:1].isdigit()
             hint = "" if written else "; a recording is written {trace: FILE}"
+            hint += ", a synthetic trace {generate: 4g}" if hint and kind == "bandwidth" else ""
             raise ValueError(f"{error}{hint}") from None
         if kind == "cpu" and number > 1:
             raise ValueError(f"{value} is out of range: a load is a share between 0 and 100 %")
@@ -105,11 +119,22 @@ def _capacity(kind: Literal["bandwidth", "cpu"]) -> Any:
     if kind == "cpu":
         example = {"type": ["string", "number"], "examples": [dimension.example]}
     recording = {"type": "object", "required": ["trace"], "properties": {"trace": {"type": "string"}}}
-    return BeforeValidator(read), WithJsonSchema({"anyOf": [example, recording]})
+    forms = [example, recording]
+    if kind == "bandwidth":
+        forms.append(GenerateEntry.model_json_schema())
+    return BeforeValidator(read), WithJsonSchema({"anyOf": forms})
 
 
 def _read_capacity(value: Mapping[Any, Any], kind: Literal["bandwidth", "cpu"], info: ValidationInfo) -> Capacity:
     context = info.context or {}
+    if capacity_entry(value) is GenerateEntry:
+        synthetic = GenerateEntry.model_validate(dict(value), context=context)
+        if kind == "cpu":
+            raise ValueError("generate: makes bandwidths; a load is a share such as 30 %, or {trace: FILE}")
+        try:
+            return synthetic.capacity(context.get("shelf"))
+        except OffingError as error:
+            raise ValueError(str(error)) from None
     entry = TraceEntry.model_validate(dict(value), context=context)
     try:
         path = find_file(entry.trace, context.get("folder", Path()), context.get("shelf"), "traces")
@@ -151,7 +176,7 @@ BandwidthField = Annotated[Capacity, *_capacity("bandwidth")]
 LoadField = Annotated[Capacity, *_capacity("cpu")]
 
 
-class ModelEntry(_Entry):
+class ModelEntry(Entry):
     """Which model profile: ``vgg16``, or ``{name: vgg16, input: 224}``."""
 
     name: str
@@ -168,7 +193,7 @@ class ModelEntry(_Entry):
         return value
 
 
-class NodeEntry(_Entry):
+class NodeEntry(Entry):
     """A device or a server, or a group of equal ones."""
 
     kind: Literal["device", "server"]
@@ -200,14 +225,14 @@ class NodeEntry(_Entry):
         return self
 
 
-class SoftwareEntry(_Entry):
+class SoftwareEntry(Entry):
     """What a message costs at one end, instead of what the hardware says."""
 
     message: Seconds = 0.0
     byte: SecondsPerByte = 0.0
 
 
-class LinkEntry(_Entry):
+class LinkEntry(Entry):
     """A link; ``up`` is from the first of ``between`` to the second."""
 
     between: tuple[str, str]
@@ -249,7 +274,7 @@ class LinkEntry(_Entry):
         return self
 
 
-class PoissonEntry(_Entry):
+class PoissonEntry(Entry):
     """Independent requests at a mean rate."""
 
     kind: Literal["poisson"]
@@ -257,7 +282,7 @@ class PoissonEntry(_Entry):
     """Mean rate of each device, such as 4 /s."""
 
 
-class PeriodicEntry(_Entry):
+class PeriodicEntry(Entry):
     """One request every so often."""
 
     kind: Literal["periodic"]
@@ -266,7 +291,7 @@ class PeriodicEntry(_Entry):
     phase: Literal["aligned", "random"] = "aligned"
 
 
-class ReplayEntry(_Entry):
+class ReplayEntry(Entry):
     """Requests at recorded times."""
 
     kind: Literal["replay"]
@@ -275,7 +300,7 @@ class ReplayEntry(_Entry):
     format: Literal[tuple(FORMATS)] | None = None  # type: ignore[valid-type]
 
 
-class ClosedEntry(_Entry):
+class ClosedEntry(Entry):
     """Users who ask, wait for the answer, think, and ask again."""
 
     kind: Literal["closed"]
@@ -285,7 +310,7 @@ class ClosedEntry(_Entry):
     spread: Literal["constant", "exponential"] = "constant"
 
 
-class InferenceEntry(_Entry):
+class InferenceEntry(Entry):
     """Devices that send requests."""
 
     kind: Literal["inference"]
@@ -302,42 +327,13 @@ class InferenceEntry(_Entry):
     """What crosses when nothing runs on the device, such as an encoded image (default: the raw input tensor)."""
 
 
-class EwmaEntry(_Entry):
-    """Exponentially weighted mean of what transfers showed."""
-
-    ewma: Number = Field(gt=0, le=1)
-    """Weight of the newest."""
-
-
-class ErrorEntry(_Entry):
-    """Layer times are believed with an error."""
-
-    error: Annotated[float, Or("string")] = Field(ge=0, le=5)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _share(cls, value: object) -> object:
-        if isinstance(value, dict) and isinstance(value.get("error"), str):
-            return {**value, "error": SHARE.parse(value["error"])}
-        return value
-
-
-class KnowledgeEntry(_Entry):
-    """What techniques may know."""
-
-    bandwidth: Literal["oracle", "last-transfer"] | EwmaEntry = "oracle"
-    load: Literal["oracle", "none"] = "oracle"
-    profile: Literal["measured"] | ErrorEntry = "measured"
-    queues: Literal["oracle", "none"] = "none"
-
-
-class InstantEntry(_Entry):
+class InstantEntry(Entry):
     """When something happens."""
 
     time: Seconds
 
 
-class FailureEntry(_Entry):
+class FailureEntry(Entry):
     """A node or link goes down."""
 
     kind: Literal["failure"]
@@ -355,7 +351,25 @@ class FailureEntry(_Entry):
         return self
 
 
-class ScenarioEntry(_Entry):
+def _warmup(value: object) -> object:
+    if value == "mser-5":
+        return value
+    try:
+        return DURATION.parse(value)
+    except UnitError as error:
+        raise ValueError(f"{error}; or mser-5, which finds it") from None
+
+
+WarmupField = Annotated[
+    float | Literal["mser-5"],
+    BeforeValidator(_warmup),
+    WithJsonSchema(
+        {"type": "string", "examples": ["10 s", "mser-5"], "description": "duration with its unit, or mser-5"}
+    ),
+]
+
+
+class ScenarioEntry(Entry):
     """A whole scenario file."""
 
     name: str
@@ -365,17 +379,20 @@ class ScenarioEntry(_Entry):
     """Arrivals end then; the run goes on until every request is answered."""
     drain: bool = True
     """False: the run is cut at ``until``, and requests under way are rows with outcome ``unfinished``."""
-    warmup: Seconds = 0.0
-    """Requests that arrive before stay in the tables and out of the summaries."""
+    replications: Whole = Field(default=1, ge=1, le=1_000_000)
+    """How many independent runs ``offing run`` makes of it: with ``seed``, ``seed`` + 1, and so on."""
+    warmup: WarmupField = Field(default=0.0, json_schema_extra={"default": "0 s"})
+    """Requests that arrive before stay in the tables and out of the summaries; ``mser-5``: found in each run from its
+    latencies."""
     variability: Literal["measured", "none"] = "measured"
     """Whether layer times vary as the profile's repeats did, or are their medians."""
     record: Literal["requests", "spans"] = "spans"
-    """``requests``: one row per request; ``spans``: and each piece of work, and the decisions."""
+    """``requests``: one row per request and decision; ``spans``: and for each piece of work."""
     model: Annotated[ModelEntry, Or("string")]
     """The network that is served; ``offing models`` lists them."""
     nodes: dict[str, NodeEntry] = Field(min_length=1)
     """Devices and servers, by name."""
-    links: dict[str, LinkEntry] = {}
+    links: dict[str, LinkEntry] = Field(default_factory=dict)
     """Links between them, by name."""
     workload: InferenceEntry
     """Who asks for what, and when."""

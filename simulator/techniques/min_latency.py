@@ -7,7 +7,6 @@ Scission does (Lockhart et al., UCC 2020), by enumerating all placements along t
 
 from __future__ import annotations
 
-from simulator.foundation.errors import PlacementError
 from simulator.profiles.placement import Placement
 from simulator.techniques.technique import Technique
 from simulator.world.request import Request
@@ -19,10 +18,4 @@ class MinLatency(Technique):
 
     def place(self, view: View, request: Request | None = None) -> Placement:
         """Take the fastest of all placements that fit."""
-        options = view.splits(request)
-        if not options:
-            raise PlacementError(
-                f'no placement of "{view.model.name}" fits in memory on "{view.source}" and the servers it reaches; '
-                "raise memory: there"
-            )
-        return min(options, key=view.latency)
+        return view.fastest(view.splits(request))

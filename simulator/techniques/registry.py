@@ -9,6 +9,10 @@ Ours are registered in the same way as a third party's::
 from __future__ import annotations
 
 from importlib.metadata import EntryPoint, entry_points
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
 
 from simulator.foundation.errors import RegistryError, did_you_mean
 from simulator.techniques.technique import Technique
@@ -45,6 +49,37 @@ def technique_class(name: str) -> type[Technique]:
     if not (isinstance(found, type) and issubclass(found, Technique)):
         raise RegistryError(f'"{name}" ({known[name].value}) is not a subclass of simulator.Technique')
     return found
+
+
+def read_technique(text: str) -> Technique:
+    """Read ``fixed-split:split_point=32,server=edge``.
+
+    Raises:
+        RegistryError: no such technique, or a parameter it does not have or cannot take.
+    """
+    name, _, rest = text.partition(":")
+    kind = technique_class(name)
+    parameters: dict[str, Any] = {}
+    for pair in filter(None, rest.split(",")):
+        key, equals, value = pair.partition("=")
+        if not equals:
+            raise RegistryError(f"{text}: {pair!r} is no parameter; write e.g. fixed-split:split_point=32,server=edge")
+        if key not in kind.model_fields:
+            known = ", ".join(kind.model_fields) or "none"
+            near = did_you_mean(key, kind.model_fields)
+            raise RegistryError(f'{text}: "{name}" has no parameter "{key}".{near} Its parameters: {known}')
+        parameters[key] = yaml.safe_load(value)
+    try:
+        return kind.model_validate(parameters, context={"units": "written"})
+    except ValidationError as error:
+        found = "; ".join(f"{'.'.join(map(str, e['loc']))}: {_said(e)}" for e in error.errors())
+        raise RegistryError(f"{text}: {found}") from None
+
+
+def _said(error: Any) -> str:
+    if error["type"] == "missing":
+        return "is missing"
+    return str((error.get("ctx") or {}).get("error", error["msg"]))
 
 
 def name_of(technique: Technique) -> str:

@@ -32,6 +32,10 @@ class Technique(BaseModel):
 
     asks: ClassVar[Literal["view", "request"]] = "view"
     """When ``place`` is asked: each time what the view shows has changed, or at each request."""
+    senses: ClassVar[Literal["oracle", "last-transfer"]] = "oracle"
+    """How bandwidth is known where the scenario's ``knowledge:`` does not say; what is in force stands in the table."""
+    clairvoyant: ClassVar[bool] = False
+    """Whether it sees the truth, and the traces to come, whatever ``knowledge:`` says: a bound, not a policy."""
     _rng: np.random.Generator = PrivateAttr()
 
     def start(self, rng: np.random.Generator) -> Self:
@@ -52,6 +56,10 @@ class Technique(BaseModel):
         Asked every ``every`` seconds where the technique has a parameter of that name (``every: Period = 5.0``).
         """
         return None
+
+    def copies(self) -> int:
+        """Answer how many instances of its layers each node keeps in memory: 2 where a standby always runs."""
+        return 1
 
     def leaves(self, request: Request, exit_index: int, view: View) -> bool:
         """Answer whether a request leaves the network at an early exit."""

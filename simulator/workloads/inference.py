@@ -1,7 +1,9 @@
 """Inference: the story of a request, from arrival to answer, and the standing decision it follows.
 
 A technique is asked for a placement when what its view shows has changed (a trace step it may see, a node up or down,
-a new measurement), or at each request if it says so. Its hooks answer; everything that takes time happens here.
+a new measurement), or at each request if it says so. One that adapts on a timer is asked for its first placement, and
+again only where the standing one cannot run; what a change of mind costs is then never left out. Its hooks answer;
+everything that takes time happens here.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ from simulator.profiles.placement import Failure, Placement
 from simulator.results.record import DecisionRow, RequestRow
 from simulator.techniques.technique import Technique, overrides
 from simulator.workloads.arrivals import Arrivals, ClosedLoop, OpenLoop, merged
+from simulator.world.check import check
 from simulator.world.cluster import Cluster
 from simulator.world.plan import Plan
 from simulator.world.request import Request, Undeclared
@@ -32,9 +35,9 @@ class Service:
     """The inference service as one device has it: who decides, what was decided, which requests are under way."""
 
     __slots__ = (
-        "_add", "_count", "_draws", "_layers", "_learns", "_per_request", "_plan", "_redeployed", "_serves",
-        "_stale_at", "_version", "cluster", "deadline", "held_until", "open", "placement", "source", "technique",
-        "view",
+        "_adapts", "_add", "_count", "_draws", "_layers", "_learns", "_per_request", "_plan", "_serves",
+        "_stale_at", "_version", "_watch", "cluster", "deadline", "held_until", "open", "placement", "source",
+        "technique", "view",
     )  # fmt: skip
 
     def __init__(self, cluster: Cluster, view: View, technique: Technique, deadline: float, streams: Streams) -> None:
@@ -48,9 +51,11 @@ class Service:
         self.placement: Placement | None = None  # the standing decision
         self.held_until = 0.0  # a redeployment keeps requests waiting until then [s]
         self._per_request = technique.asks == "request"
+        self._adapts = getattr(technique, "every", None) is not None and overrides(technique, "adapt")
         self._learns = overrides(technique, "learn")
         self._serves = overrides(technique, "serve")
         self._stale_at = -math.inf
+        self._watch = view.watch
         self._version = -1
         self._plan: Plan | None = None
         self._add = cluster.recorder.requests.add
@@ -60,7 +65,6 @@ class Service:
         if cluster.varies:
             draws = streams["variability", self.source]
             self._draws = blocks(lambda size: draws.integers(1, 2**31, size))
-        self._redeployed = False
 
     # -- requests ------------------------------------------------------------------------------------------------
 
@@ -99,7 +103,7 @@ class Service:
             yield cluster.repair(source)
             cluster.recovered(request, begin)
         plan = self._plan  # what was decided while it waited
-        if plan is None or cluster.sensor.version != self._version or env._now >= self._stale_at:
+        if plan is None or self._watch.changes != self._version or env._now >= self._stale_at:
             plan = self._plan_of(self.place(request))
         struck: Counter[float] | None = None
         trail: list[tuple[str, int, float]] | None = None  # who holds tensors, before which layer, since when
@@ -163,7 +167,8 @@ class Service:
         if following is None:
             yield cluster.repair(down.name)
             return placement
-        self.view.check(following, f"{type(self.technique).__name__}.recover", alive=kind == "node", whole=False)
+        who = f"{type(self.technique).__name__}.recover"
+        check(following, who, self.source, cluster, alive=kind == "node", whole=False)
         if recovery.downtime:
             yield cluster.wait(recovery.downtime)
         return following
@@ -201,49 +206,53 @@ class Service:
 
     def place(self, request: Request | None = None) -> Placement:
         """Return the placement to follow now; ask the technique only if the standing one may be out of date."""
-        cluster = self.cluster
         if self._per_request:
             placement = self.technique.place(self.view, request)
             if self.placement is None or placement != self.placement:
                 self._adopt(placement, "place")
             return placement
-        self._version = cluster.sensor.version
+        self._version = self._watch.changes
         self._stale_at = self.view.valid_until()
-        if self._redeployed and self.placement is not None and self.view.fits(self.placement):
-            return self.placement  # ``adapt`` has taken over from ``place``
+        if self._adapts and self.placement is not None and self.view.fits(self.placement):
+            return self.placement
         placement = self.technique.place(self.view, UNDECLARED)
         if self.placement is None or placement != self.placement:
             self._adopt(placement, "place")
         return placement
 
-    def _adopt(self, placement: Placement, hook: str) -> None:
-        self.view.check(placement, f"{type(self.technique).__name__}.{hook}")
+    def _adopt(self, placement: Placement, hook: str, downtime: float = 0.0) -> None:
+        check(placement, f"{type(self.technique).__name__}.{hook}", self.source, self.cluster)
         self.placement = placement
         self.cluster.residency.settle(self.source, placement)
-        self._decided(hook, placement)
+        self._decided(hook, placement, downtime)
 
-    def _decided(self, hook: str, placement: Placement) -> None:
-        decisions = self.cluster.recorder.decisions
-        if decisions is not None:
-            alive = all(self.cluster.nodes[segment.node].up for segment in placement.segments)
-            predicted = self.view.latency(placement) if alive else math.nan
-            decisions.add(
-                DecisionRow(
-                    self.cluster.now, self.source, hook, str(placement), placement.split_point(self.source), predicted,
-                    str(self.cluster.knowledge),
-                )
-            )  # fmt: skip
+    def _decided(self, hook: str, placement: Placement, downtime: float = 0.0) -> None:
+        alive = all(self.cluster.nodes[segment.node].up for segment in placement.segments)
+        predicted = self.view.latency(placement) if alive else math.nan
+        self.cluster.recorder.decisions.add(
+            DecisionRow(
+                self.cluster.now, self.source, hook, str(placement), placement.split_point(self.source), predicted,
+                downtime, str(self.cluster.knowledge),
+            )
+        )  # fmt: skip
 
     def adapt_story(self, every: float, until: float) -> Story:
         """Ask ``adapt`` every so often [s] until arrivals end."""
-        while self.cluster.now + every < until:
-            yield self.cluster.wait(every)
+        turn = 0
+        while True:
+            turn = max(turn + 1, math.ceil(self.cluster.now / every))  # turns missed while making ready are left out
+            if turn * every >= until:
+                return
+            yield max(turn * every, self.cluster.now)
             if self.placement is None or not self.cluster.nodes[self.source].up:
                 continue
             change = self.technique.adapt(self.view, self.placement)
             if change is not None:
-                self._adopt(change.placement, "adapt")
-                self._redeployed = True
+                if change.lead:  # built beside the old one, which serves meanwhile
+                    yield self.cluster.wait(change.lead)
+                    if not all(self.cluster.nodes[name].up for name in change.placement.nodes):
+                        continue
+                self._adopt(change.placement, "adapt", change.downtime)
                 self._stale_at = -math.inf
                 self.held_until = self.cluster.now + change.downtime
 
@@ -260,9 +269,8 @@ class Service:
         if isinstance(arrivals, ClosedLoop):
             for user in range(arrivals.users):
                 yield self.user_story(arrivals.pauses(streams["thinking", self.source, str(user)]), until)
-        every = getattr(self.technique, "every", None)
-        if every is not None and overrides(self.technique, "adapt"):
-            yield self.adapt_story(every, until)
+        if self._adapts:
+            yield self.adapt_story(self.technique.every, until)  # type: ignore[attr-defined]
 
 
 def arrivals_story(services: Sequence[Service], arrivals: OpenLoop, until: float, streams: Streams) -> Story:

@@ -12,15 +12,15 @@ import simpy
 
 from simulator.foundation.errors import Down, OffingError
 from simulator.physics.engine import Environment, Story
-from simulator.physics.network import Network
+from simulator.physics.network import Leg, Network
 from simulator.physics.node import Node
 from simulator.profiles.model import ModelProfile
 from simulator.profiles.placement import Placement, along
 from simulator.results.record import Recorder
 from simulator.world.memory import Residency
-from simulator.world.plan import Books, Plan, SlowTransfer, Software, Task, Transfer, compute
+from simulator.world.plan import Books, Plan, Probe, Report, SlowTransfer, Software, Task, Transfer, compute
 from simulator.world.request import Request
-from simulator.world.sensing import BandwidthSensor, Knowledge
+from simulator.world.sensing import Knowledge, Sensor
 from simulator.world.timing import Timing
 
 
@@ -53,11 +53,13 @@ class Cluster:
         self.network = network
         self.model = model
         self.knowledge = knowledge
-        self.sensor = BandwidthSensor(knowledge)
+        self.sensor = Sensor(knowledge)
         self.recorder = recorder
         self.timing = {name: timings[node.facts.hardware.name] for name, node in nodes.items()}
         self.open: dict[Request, None] = {}
         """Requests without an answer yet, oldest first."""
+        self.ups = 0
+        """Counts failures and repairs, so that who kept a list of what is up knows when it is old."""
         self.varies = any(timing.varies for timing in timings.values())
         """Whether requests draw which measured repeat they meet."""
         traces = [node.facts.capacity for node in nodes.values()] + [
@@ -131,11 +133,13 @@ class Cluster:
             reached.append((here, layer))
             layer = s.stop
         if here != source:
-            go(source, self.answer_bytes if layer == len(self.model) else self.cut_bytes[layer])
+            go(source, self.crossing(layer))
         label = (placement.split_point(source), str(placement))
         return Plan(placement, label, tuple(tasks), tuple(reached))
 
-    def _message(self, sender: str, receiver: str, size: float, books: Books) -> Iterator[Task]:
+    def _message(
+        self, sender: str, receiver: str, size: float, books: Books, kind: type[Transfer] = Transfer
+    ) -> Iterator[Task]:
         """Yield the tasks of a message of *size* bytes."""
         route, ends = self.network.route(sender, receiver), (self.node(sender), self.node(receiver))
         cost = route.send.seconds(size)
@@ -146,10 +150,18 @@ class Cluster:
             if route.slow and leg is route.legs[0]:
                 yield SlowTransfer(self.network, leg, size, first, last, books, route.round_trip)
             else:
-                yield Transfer(self.network, leg, size, first, last, books)
+                yield kind(self.network, leg, size, first, last, books)
         cost = route.receive.seconds(size)
         if cost:
             yield Software(ends[1], cost, books)
+
+    def probe(self, leg: Leg, sender: str, receiver: str, size: float) -> Task:
+        """Return the task of a message of *size* bytes on *leg* alone, sent to see how long it takes."""
+        return Probe(self.network, leg, size, self.node(sender), self.node(receiver), self._books(sender))
+
+    def report(self, sender: str, receiver: str, size: float) -> Iterator[Task]:
+        """Return the tasks of a report of *size* bytes."""
+        return self._message(sender, receiver, size, self._books(sender), Report)
 
     def _books(self, source: str) -> Books:
         return Books(self.recorder.spans, self.sensor, self._radios, source)
@@ -172,7 +184,8 @@ class Cluster:
 
     def fail(self, name: str) -> None:
         """Take the node or link *name* down."""
-        self.sensor.version += 1
+        self.ups += 1
+        self.sensor.changed()
         self.network.troubled = True
         if name in self.nodes:
             self.nodes[name].fail()
@@ -181,7 +194,8 @@ class Cluster:
 
     def restore(self, name: str) -> None:
         """Bring the node or link *name* up again."""
-        self.sensor.version += 1
+        self.ups += 1
+        self.sensor.changed()
         if name in self.nodes:
             self.nodes[name].restore()
         else:
@@ -206,6 +220,10 @@ class Cluster:
         """Book the time since *begin* to waiting for a redeployment."""
         request.hold += self.env._now - begin
         self._span("hold", request.source, request, begin)
+
+    def crossing(self, layer: int) -> float:
+        """Return the bytes that go on when the layers before *layer* are done: behind the last, the answer."""
+        return self.answer_bytes if layer == len(self.model) else self.cut_bytes[layer]
 
     def options(self, chains: tuple[tuple[str, ...], ...]) -> tuple[Placement, ...]:
         """Return every placement along *chains* of nodes, each cut valid (kept, since chains seldom change)."""

@@ -1,7 +1,8 @@
 """Residency: which layers of the model each node keeps in memory, for whom, and whether they fit.
 
 A node keeps one copy of the weights its devices ask it for (from the first layer anyone needs to the last), and the
-activations of as many requests as it serves at once. Memory stress slows nothing; it fits or it does not.
+activations of as many requests as it serves at once; a technique with a standby keeps all that twice. Memory stress
+slows nothing; it fits or it does not.
 """
 
 from __future__ import annotations
@@ -20,25 +21,32 @@ class Residency:
         """Take the model and the nodes whose ledgers to keep."""
         self.model = model
         self.nodes = nodes
+        self.copies = 1
+        """Instances of its layers that each node keeps."""
+        self.version = 0
+        """Counts the changes of who holds what."""
         self._ranges: dict[str, dict[str, tuple[int, int]]] = {name: {} for name in nodes}
         self._placed: dict[str, Placement] = {}
         self._sizes: dict[tuple[int, int], tuple[float, float]] = {}
-        self._version = 0
         self._others: dict[tuple[str, str], tuple[int, int, int]] = {}
 
     def need(self, node: str, source: str, start: int, stop: int) -> float:
         """Return the bytes *node* would hold if *source* had layers [start, stop) there."""
         version, low, high = self._others.get((node, source), (-1, 0, 0))
-        if version != self._version:
+        if version != self.version:
             spans = [span for who, span in self._ranges[node].items() if who != source]
             low = min((span[0] for span in spans), default=len(self.model))
             high = max((span[1] for span in spans), default=0)
-            self._others[node, source] = (self._version, low, high)
+            self._others[node, source] = (self.version, low, high)
         key = (min(start, low), max(stop, high))
         if key not in self._sizes:
             self._sizes[key] = (self.model.parameters(*key), self.model.peak_activation(*key))
         weights, activations = self._sizes[key]
-        return weights + activations * self.nodes[node].facts.slots
+        return (weights + activations * self.nodes[node].facts.slots) * self.copies
+
+    def roomy(self, node: str) -> bool:
+        """Return whether *node* has room for the whole model, so that no placement there can be too large."""
+        return self.need(node, "", 0, len(self.model)) <= self.nodes[node].memory.capacity
 
     def fits(self, source: str, placement: Placement) -> bool:
         """Return whether *placement* fits in the memory of its nodes, beside what is there."""
@@ -50,7 +58,7 @@ class Residency:
         """Make *placement* the one of *source*: hold its layers, release those it had elsewhere."""
         before = self._placed.get(source)
         self._placed[source] = placement
-        self._version += 1
+        self.version += 1
         touched = dict.fromkeys([*(before.nodes if before is not None else ()), *placement.nodes])
         for name in touched:
             self._ranges[name].pop(source, None)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 from simulator.foundation.errors import NodeDown
 from simulator.physics.engine import Story, Ticket
@@ -19,16 +19,16 @@ from simulator.physics.station import Shared
 from simulator.profiles.placement import Placement
 from simulator.results.record import Table
 from simulator.world.request import Request
-from simulator.world.sensing import BandwidthSensor
+from simulator.world.sensing import Sensor
 from simulator.world.timing import Timing
 
 
 @dataclass(frozen=True, slots=True)
 class Books:
-    """Where tasks write: the span table (None where spans are off), the bandwidth sensor, whether radios use power."""
+    """Where tasks write: the span table (None where spans are off), the sensor, whether radios use power."""
 
     spans: Table | None
-    sensor: BandwidthSensor
+    sensor: Sensor
     radios: bool
     source: str
     """The device whose requests these are."""
@@ -117,6 +117,9 @@ def compute(node: Node, timing: Timing, start: int, stop: int, books: Books) -> 
 class Transfer:
     """A message on one leg of a route."""
 
+    kind: ClassVar[str] = "transfer"
+    """Name of its spans."""
+
     __slots__ = ("books", "delay", "framed", "leg", "network", "receiver", "sender")
 
     def __init__(self, network: Network, leg: Leg, size: float, sender: Node, receiver: Node, books: Books) -> None:
@@ -149,10 +152,10 @@ class Transfer:
         self.leg.delivered += framed
         books = self.books
         if not books.sensor.oracle:
-            books.sensor.observe(self.leg, framed, finish - begin)
+            books.sensor.observe(self.leg, books.source, framed, begin, finish, self.kind == "probe")
         joules = self._radio(finish - start if busy is None else busy, request) if books.radios else 0.0
         if books.spans is not None:
-            books.spans.add(("transfer", self.leg.name, request.source, request.number, begin, start, finish,
+            books.spans.add((self.kind, self.leg.name, request.source, request.number, begin, start, finish,
                              0, 0, framed, joules, True))  # fmt: skip
 
     def _radio(self, busy: float, request: Request) -> float:
@@ -171,8 +174,22 @@ class Transfer:
         """Add to the request's time lost."""
         request.recovery += now - begin
         if self.books.spans is not None:
-            self.books.spans.add(("transfer", self.leg.name, request.source, request.number, begin, begin, now,
+            self.books.spans.add((self.kind, self.leg.name, request.source, request.number, begin, begin, now,
                                   0, 0, self.framed, 0.0, False))  # fmt: skip
+
+
+class Probe(Transfer):
+    """A message sent to see how long it takes."""
+
+    kind = "probe"
+    __slots__ = ()
+
+
+class Report(Transfer):
+    """A message in which a server says how it is."""
+
+    kind = "report"
+    __slots__ = ()
 
 
 class SlowTransfer(Transfer):

@@ -1,20 +1,39 @@
-"""Sensing: what can be known of a link by those who use it.
+"""Sensing: what can be known of the world by those who use it, and who has to be told when that changes.
 
 ``oracle`` reads the truth, which is legal but never silent: the knowledge in force stands in every result table.
-``last-transfer`` and ``ewma`` know what transfers have shown, waits behind others included; before the first transfer
-they know the capacity at the start of the run, as a speed test at deployment would have shown it.
+``last-transfer`` and ``ewma`` know what transfers have shown, waits behind others included; a ``probe`` knows what
+its own messages have shown, and nothing else; a report knows what a server said when it sent it. Before the first of
+these a policy knows the capacity at the start of the run (after an outage there), as a speed test at deployment shows
+it, and takes servers for idle. Probes and reports cross the links like any message (``workloads/sensors.py``).
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
 from simulator.physics.network import Leg
+from simulator.physics.station import Fifo
 from simulator.profiles.trace import Trace
 
-Method = Literal["oracle", "last-transfer", "ewma"]
+Method = Literal["oracle", "last-transfer", "ewma", "probe"]
+
+
+@dataclass(frozen=True)
+class Messages:
+    """Messages sent for the sake of knowing."""
+
+    every: float
+    """Time from one to the next [s]."""
+    size: float
+    """Bytes of one, before framing."""
+
+    def __str__(self) -> str:
+        """Write ``every 5 s, 1000 kB``."""
+        size = f"{self.size / 1e3:g} kB" if self.size >= 1e3 else f"{self.size:g} B"
+        return f"every {self.every:g} s, {size}"
 
 
 @dataclass(frozen=True)
@@ -22,40 +41,91 @@ class Knowledge:
     """What techniques of a run may know."""
 
     bandwidth: Method = "oracle"
-    weight: float = 0.3
+    weight: float = 1.0
     """Weight of the newest transfer in ``ewma``."""
-    load: Literal["oracle", "none"] = "oracle"
+    probe: Messages | None = None
+    """What a ``probe`` sends, in each direction of each link in use."""
+    load: Literal["oracle", "none", "reported"] = "oracle"
     """Background load of processors; ``none`` takes every processor for idle."""
-    queues: Literal["oracle", "none"] = "none"
+    queues: Literal["oracle", "none", "reported"] = "none"
     """How many jobs wait at a node."""
+    load_report: Messages | None = None
+    queue_report: Messages | None = None
+    profile: Literal["measured", "predicted", "error"] = "measured"
+    """The layer times techniques believe in: those of the world, as predicted from rates, or with an error."""
     profile_error: float = 0.0
-    """Relative error (standard deviation) of the layer times techniques believe in; 0 = as measured."""
+    """Relative error (standard deviation) of the layer times."""
+    foresight: bool = False
+    """Also what is to come: the traces, and the queues as they stand. For the bound that no policy reaches."""
+
+    @property
+    def true(self) -> bool:
+        """Whether nothing is sensed: what is known is so."""
+        return (self.bandwidth, self.load, self.profile) == ("oracle", "oracle", "measured")
 
     def __str__(self) -> str:
-        """Write ``bandwidth oracle, load oracle, profile measured``."""
-        bandwidth = f"ewma {self.weight:g}" if self.bandwidth == "ewma" else self.bandwidth
-        profile = f"error {self.profile_error:.0%}" if self.profile_error else "measured"
-        return f"bandwidth {bandwidth}, load {self.load}, profile {profile}, queues {self.queues}"
+        """Write ``bandwidth oracle, load oracle, profile measured, queues none``."""
+        bandwidth = {"ewma": f"ewma {self.weight:g}", "probe": f"probed {self.probe}"}.get(
+            self.bandwidth, self.bandwidth
+        )
+        load = f"reported {self.load_report}" if self.load == "reported" else self.load
+        profile = f"error {self.profile_error:.0%}" if self.profile == "error" else self.profile
+        queues = f"reported {self.queue_report}" if self.queues == "reported" else self.queues
+        if self.foresight:
+            return "everything, and the traces to come"
+        return f"bandwidth {bandwidth}, load {load}, profile {profile}, queues {queues}"
 
 
-class BandwidthSensor:
-    """What is known of the capacity of each leg."""
+class Watch:
+    """Counts what one device has learnt, so that its standing decision knows when it is stale."""
+
+    __slots__ = ("changes",)
+
+    def __init__(self) -> None:
+        """Begin with nothing learnt."""
+        self.changes = 0
+
+
+class Sensor:
+    """What is known of the capacity of each leg, of each server's load and queue, and by whom."""
 
     def __init__(self, knowledge: Knowledge) -> None:
-        """Take how bandwidth is known."""
+        """Take how it is known."""
         self.oracle = knowledge.bandwidth == "oracle"
-        self.weight = knowledge.weight if knowledge.bandwidth == "ewma" else 1.0
-        self.version = 0
-        """Counts what was learnt and what went up or down, so that a standing decision knows when it is stale."""
+        self._probed = knowledge.bandwidth == "probe"
+        self.weight = knowledge.weight
         self._known: dict[Leg, float] = {}
         self._traces: dict[Leg, Trace] = {}
+        self._sent: dict[tuple[Leg | Fifo, str], float] = {}
+        self._watches: list[Watch] = []
+        self._watching: dict[Leg, list[Watch]] = {}
+        self._users: dict[Leg | Fifo, dict[Watch, None]] = {}
+        self._reports: dict[tuple[str, str, str], float] = {}
+
+    # -- who is told ---------------------------------------------------------------------------------------------
+
+    def watch(self, legs: Iterable[Leg]) -> Watch:
+        """Return the count of what is learnt by one who uses *legs*."""
+        watch = Watch()
+        self._watches.append(watch)
+        for leg in legs:
+            self._watching.setdefault(leg, []).append(watch)
+            self._users.setdefault(leg.fifo or leg, {})[watch] = None
+        return watch
+
+    def changed(self) -> None:
+        """Tell everybody that something went up or down."""
+        for watch in self._watches:
+            watch.changes += 1
+
+    # -- bandwidth -----------------------------------------------------------------------------------------------
 
     def rate(self, leg: Leg, now: float) -> float:
         """Return the capacity of *leg* as known at *now* [B/s]."""
         if self.oracle:
             return min(wire.channel.bandwidth.at(now) for wire in leg.wires)
         if leg not in self._known:
-            self._known[leg] = min(wire.channel.bandwidth.at(0.0) for wire in leg.wires)
+            self._known[leg] = min(_at_first(wire.channel.bandwidth) for wire in leg.wires)
         return self._known[leg]
 
     def trace(self, leg: Leg, now: float) -> Trace:
@@ -70,12 +140,41 @@ class BandwidthSensor:
         """Return when the known capacity may change by itself [s]."""
         return min(wire.channel.bandwidth.next_change(now) for wire in leg.wires) if self.oracle else math.inf
 
-    def observe(self, leg: Leg, framed: float, seconds: float) -> None:
-        """Learn that *framed* bytes took *seconds* on *leg*, from handing them over to the last one sent."""
-        if self.oracle or seconds <= 0 or framed <= 0:
+    def observe(self, leg: Leg, sender: str, framed: float, begin: float, finish: float, probe: bool = False) -> None:
+        """Learn that *framed* bytes, handed over by *sender* at *begin*, had crossed *leg* at *finish* [s].
+
+        Where there are probes, only they show anything. A sender knows of its own messages before, and of all where
+        it has the wire for itself; waits behind those of others look like a slow link to it.
+        """
+        wire = leg.fifo or leg
+        key = (wire, sender if len(self._users.get(wire, ())) > 1 else "")
+        begin = max(begin, self._sent.get(key, begin))
+        self._sent[key] = finish
+        if finish <= begin or framed <= 0 or probe != self._probed:
             return
         before = self.rate(leg, 0.0)
-        known = before + self.weight * (framed / seconds - before)
+        known = before + self.weight * (framed / (finish - begin) - before)
         if not math.isclose(known, before, rel_tol=1e-9):  # less is rounding, and nothing to decide anew about
             self._known[leg] = known
-            self.version += 1
+            for watch in self._watching.get(leg, ()):
+                watch.changes += 1
+
+    # -- servers -------------------------------------------------------------------------------------------------
+
+    def report(self, what: str, node: str, device: str, value: float, watch: Watch) -> None:
+        """Learn at *device* what *node* has said of its ``load`` (the share of it that is left) or ``queue``."""
+        if self._reports.get((what, node, device)) != value:
+            self._reports[what, node, device] = value
+            watch.changes += 1
+
+    def reported(self, what: str, node: str, device: str, before: float) -> float:
+        """Return what *node* said last to *device*; *before* it has said anything."""
+        return self._reports.get((what, node, device), before)
+
+
+def _at_first(trace: Trace) -> float:
+    """Return what *trace* is when it first is anything: nobody deploys a service in the middle of an outage."""
+    now = 0.0
+    while not trace.at(now) and now < math.inf:
+        now = trace.next_change(now)
+    return trace.at(now) if now < math.inf else 0.0

@@ -1,22 +1,27 @@
 """``View``: what a technique may see. A sensor, not the truth.
 
 What it may know is the scenario's ``knowledge:`` block. Reading what was not declared raises ``KnowledgeError`` and
-names the line to add. A view holds no state of its own: it belongs to one device and asks the cluster's sensors.
+names the line to add. A view belongs to one device and asks the cluster's sensors; what it keeps are answers that
+would be the same again.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
+from functools import cached_property
 
-from simulator.foundation.errors import KnowledgeError, PlacementError, did_you_mean
+from simulator.foundation.errors import KnowledgeError, PlacementError, ProfileError
 from simulator.physics import cost
-from simulator.physics.network import Leg, Route
+from simulator.physics.network import Leg
+from simulator.physics.station import Fifo
 from simulator.profiles.model import ModelProfile
 from simulator.profiles.placement import Placement, Segment
 from simulator.profiles.trace import Trace
 from simulator.world.cluster import Cluster
+from simulator.world.estimate import Estimate
 from simulator.world.request import Request
+from simulator.world.sensing import Watch
 
 
 class View:
@@ -29,6 +34,9 @@ class View:
         self._per_request = per_request
         self._cluster = cluster
         self._believed = believed
+        self._knowledge = cluster.knowledge
+        self._splits: tuple[tuple[int, int], tuple[Placement, ...]] | None = None
+        self._estimate: Estimate | None = None
         self.source = source
 
     @property
@@ -81,14 +89,64 @@ class View:
         down count too: requests then wait for the repair.
         """
         cluster = self._cluster
+        state = (cluster.ups, cluster.residency.version)
+        if self._splits is None or self._splits[0] != state:
+            self._splits = (state, self._options())
+        return self._splits[1]
+
+    def _options(self) -> tuple[Placement, ...]:
+        cluster = self._cluster
         for chains in (self._chains(self.live_nodes), self._chains(tuple(cluster.nodes))):
-            options = tuple(o for o in cluster.options(chains) if cluster.residency.fits(self.source, o))
+            options = cluster.options(chains)
+            if not all(cluster.residency.roomy(node) for chain in chains for node in chain):
+                options = tuple(o for o in options if cluster.residency.fits(self.source, o))
             if options:
                 return options
         return ()
 
+    def fastest(self, placements: tuple[Placement, ...]) -> Placement:
+        """Return the one of *placements* with the least :meth:`latency` (the first of equals), quickly for many.
+
+        Raises:
+            PlacementError: if there is none to choose from.
+        """
+        if not placements:
+            raise PlacementError(
+                f'no placement of "{self.model.name}" fits in memory on "{self.source}" and the servers it reaches; '
+                "raise memory: there"
+            )
+        estimate = self._estimate
+        if estimate is None or estimate.placements is not placements:
+            estimate = self._estimate = self._estimated(placements)
+        if not estimate.linear:
+            return min(placements, key=self.latency)
+        nodes = [self._cluster.nodes[name] for name in estimate.nodes]
+        rates = [self._cluster.sensor.rate(leg, self.now) for leg in estimate.legs]
+        likely = estimate.fastest(estimate.latencies([self._left(node.name) for node in nodes], rates), self.latency)
+        if not self._knowledge.foresight:
+            return likely
+        # Whatever is faster than the likely one is over before it, so that rates cannot exceed their peaks until then.
+        least = self.latency(likely)
+        peaks = [
+            min(wire.channel.bandwidth.peak(self.now, self.now + least) for wire in leg.wires) for leg in estimate.legs
+        ]
+        left = [node.facts.capacity.peak(self.now, self.now + least) for node in nodes]
+        return estimate.fastest_above(estimate.latencies(left, peaks), self.latency)
+
+    def _estimated(self, placements: tuple[Placement, ...]) -> Estimate:
+        cluster = self._cluster
+        return Estimate(placements, self.source, self._work, cluster.crossing, cluster.network.route)
+
+    def _work(self, node: str, start: int, stop: int) -> float:
+        """Return the time of layers [start, stop) on *node*, idle and all theirs, as believed [s]."""
+        believed = self._believed[node]
+        return (believed[stop] - believed[start]) * self._cluster.nodes[node].slowdown
+
     def latency(self, placement: Placement) -> float:
-        """Return the latency of an unloaded request under *placement*, as far as it is known [s]."""
+        """Return the latency of a request under *placement* as far as it is known [s], without queues.
+
+        Those a clairvoyant alone knows.
+        """
         return self.parts(placement).total
 
     def parts(self, placement: Placement) -> cost.Parts:
@@ -98,12 +156,10 @@ class View:
         for segment in placement.segments:
             if segment.node != here:
                 now = self._message(here, segment.node, self._cluster.cut_bytes[segment.start], now, parts)
-            seconds = self._seconds(segment)
-            parts.compute += seconds
-            now += seconds
+            now = self._compute(segment, now, parts)
             here = segment.node
         if here != self.source:
-            self._message(here, self.source, self._answer(placement), now, parts)
+            self._message(here, self.source, self._cluster.crossing(placement.end), now, parts)
         return parts
 
     def device_energy(self, placement: Placement) -> float:
@@ -115,7 +171,7 @@ class View:
                 joules += node.watts_per_slot * self._seconds(segment)
         here, size = self.source, self._cluster.cut_bytes[0]
         for segment in [*placement.segments, Segment(self.source, 0, 0)]:
-            size = self._cluster.cut_bytes[segment.start] if segment.stop else self._answer(placement)
+            size = self._cluster.cut_bytes[segment.start] if segment.stop else self._cluster.crossing(placement.end)
             if segment.node != here:
                 route = self._cluster.network.route(here, segment.node)
                 if here == self.source:
@@ -132,6 +188,28 @@ class View:
             self.source, placement
         )
 
+    def deploy_seconds(self, placement: Placement) -> float:
+        """Return how long it takes to make *placement* ready: weights loaded and run once, all nodes at once [s].
+
+        Of what loading and the first call of the whole model take, each segment has the part of its parameters and of
+        its layer times.
+
+        Raises:
+            ProfileError: if that was never measured for this model.
+        """
+        model, longest = self.model, 0.0
+        for segment in placement.segments:
+            times, median = self._cluster.timing[segment.node].times, self._cluster.timing[segment.node].median
+            if times.load is None or times.first_call is None:
+                raise ProfileError(
+                    f'nobody measured how long "{model.name}" takes to load and to run first on "{segment.node}"; '
+                    f"profile it anew (offing profile {model.name}), or give the downtimes instead (cost: neukonfig)"
+                )
+            weights = model.parameters(segment.start, segment.stop) / (model.parameters(0, len(model)) or 1.0)
+            work = (median[segment.stop] - median[segment.start]) / (median[-1] or 1.0)
+            longest = max(longest, weights * times.load + work * times.first_call)
+        return longest
+
     def bandwidth(self, sender: str, receiver: str) -> float:
         """Return the capacity of the way from *sender* to *receiver* as known [B/s]: its narrowest leg's."""
         legs = self._cluster.network.route(sender, receiver).legs
@@ -144,11 +222,14 @@ class View:
             KnowledgeError: if the scenario does not say that queues are known, or the technique is not asked per
                 request (queues change with each, so a standing decision could not follow them).
         """
-        if self._cluster.knowledge.queues == "none":
+        queues = self._knowledge.queues
+        if queues == "none":
             raise KnowledgeError(
                 f'the technique read the queue of "{node}", but in this scenario queues are not known; '
-                "add to the scenario:  knowledge: {queues: oracle}"
+                'add to the scenario:  knowledge: {queues: {reported: 1 s, bytes: "200 B"}}  (or queues: oracle)'
             )
+        if queues == "reported" and node != self.source:
+            return int(self._cluster.sensor.reported("queue", node, self.source, 0.0))
         if not self._per_request:
             raise KnowledgeError(
                 f'the technique read the queue of "{node}", but is asked when its view changes, not per request; '
@@ -161,72 +242,25 @@ class View:
         cluster, now = self._cluster, self.now
         if cluster.steady:
             return math.inf
-        legs = {leg: None for way in self._ways() for leg in way.legs}
-        until = min((cluster.sensor.next_change(leg, now) for leg in legs), default=math.inf)
-        if cluster.knowledge.load == "oracle":
+        until = min((cluster.sensor.next_change(leg, now) for leg in self.legs), default=math.inf)
+        if self._knowledge.load == "oracle":
             until = min(
                 until, *(cluster.nodes[n].facts.capacity.next_change(now) for n in [self.source, *self.servers])
             )
         return until
 
-    def check(self, placement: object, who: str, alive: bool = False, whole: bool = True) -> Placement:
-        """Return *placement* if it can run: cuts valid, nodes reachable and large enough.
-
-        Args:
-            placement: what a technique answered.
-            who: whose answer it is, for the error.
-            alive: whether its nodes must be up.
-            whole: whether it must cover all layers (a recovery may leave the model early).
-
-        Raises:
-            PlacementError: saying what is wrong.
-        """
-        if not isinstance(placement, Placement):
-            raise PlacementError(f"{who} answered {placement!r}; place() answers a Placement")
-        nodes, cuts = self._cluster.nodes, self._cluster.cut_bytes
-        if placement.end > len(self.model):
-            raise PlacementError(
-                f'{who} placed layer {placement.end - 1}, but "{self.model.name}" has {len(self.model)}'
-            )
-        if whole and placement.end < len(self.model):
-            raise PlacementError(
-                f'{who} placed layers 0 to {placement.end - 1}, but "{self.model.name}" has {len(self.model)} layers; '
-                "place them all (only recover() may leave the model early)"
-            )
-        for segment in placement.segments:
-            layers = f"layers {segment.start} to {segment.stop - 1} of {self.model.name}"
-            if segment.node not in nodes:
-                hint = did_you_mean(segment.node, nodes)
-                raise PlacementError(f'{who} placed {layers} on "{segment.node}".{hint} Nodes: {", ".join(nodes)}')
-            if alive and not nodes[segment.node].up:
-                raise PlacementError(
-                    f'{who} placed {layers} on "{segment.node}", which has been down since '
-                    f"{nodes[segment.node].station.since:g} s (view.live_nodes lists the others)"
-                )
-            if segment.start not in cuts:
-                near = sorted(cuts, key=lambda cut: abs(cut - segment.start))[:3]
-                raise PlacementError(
-                    f'{who} cut "{self.model.name}" before layer {segment.start}, where it cannot be cut; '
-                    f"the nearest valid cuts: {', '.join(map(str, sorted(near)))}"
-                )
-            if segment.node != self.source:
-                self._cluster.network.route(self.source, segment.node)
-        for s in placement.segments:
-            need = self._cluster.residency.need(s.node, self.source, s.start, s.stop)
-            facts = nodes[s.node].facts
-            if need > facts.memory:
-                layers = f'layers {s.start} to {s.stop - 1} of "{self.model.name}"'
-                raise PlacementError(
-                    f'{layers} need {need / 2**20:.1f} MiB on "{s.node}" '
-                    f"(weights, and activations of {facts.slots} requests at once), which has "
-                    f"{facts.memory / 2**20:.1f} MiB; raise memory: there, or place fewer layers on it"
-                )
-        return placement
+    @cached_property
+    def watch(self) -> Watch:
+        """Count of what was learnt that this view shows."""
+        sensor = self._cluster.sensor
+        return sensor.watch(self.legs if not sensor.oracle else ())
 
     # -- how it is known -----------------------------------------------------------------------------------------
 
     def _message(self, sender: str, receiver: str, size: float, now: float, parts: cost.Parts) -> float:
         route = self._cluster.network.route(sender, receiver)
+        if self._knowledge.foresight:
+            return cost.message(route, size, now, parts, free=_free)
         return cost.message(route, size, now, parts, self._capacity)
 
     def _capacity(self, leg: Leg) -> Trace:
@@ -236,18 +270,29 @@ class View:
         rate = self._cluster.sensor.rate(leg, self.now)
         return leg.framing * size / rate if rate else math.inf
 
-    def _seconds(self, segment: Segment) -> float:
+    def _compute(self, segment: Segment, now: float, parts: cost.Parts) -> float:
+        """Return when *segment*, begun at *now*, is done; add to *parts*."""
+        if not self._knowledge.foresight:
+            seconds = self._seconds(segment)
+            parts.compute += seconds
+            return now + seconds
         node = self._cluster.nodes[segment.node]
-        believed = self._believed[segment.node]
-        left = node.facts.capacity.at(self.now) if self._cluster.knowledge.load == "oracle" else 1.0
-        if left <= 0:
-            return math.inf
-        return (believed[segment.stop] - believed[segment.start]) * node.slowdown / left
+        begin = max(now, node.station.free()) if isinstance(node.station, Fifo) else now
+        end = node.facts.capacity.finish(begin, self._work(segment.node, segment.start, segment.stop))
+        parts.queue += begin - now
+        parts.compute += end - begin
+        return end
 
-    def _answer(self, placement: Placement) -> float:
-        return (
-            self._cluster.answer_bytes if placement.end == len(self.model) else self._cluster.cut_bytes[placement.end]
-        )
+    def _seconds(self, segment: Segment) -> float:
+        left = self._left(segment.node)
+        return self._work(segment.node, segment.start, segment.stop) / left if left > 0 else math.inf
+
+    def _left(self, name: str) -> float:
+        """Return the share of a processor that is left by others, as known; what is going on at home is no secret."""
+        load = self._knowledge.load
+        if load == "oracle" or (load == "reported" and name == self.source):
+            return self._cluster.nodes[name].facts.capacity.at(self.now)
+        return self._cluster.sensor.reported("load", name, self.source, 1.0) if load == "reported" else 1.0
 
     def _is_server(self, name: str) -> bool:
         return self._cluster.nodes[name].facts.kind == "server"
@@ -271,7 +316,19 @@ class View:
                 kept.append(chain)
         return tuple(reversed(kept))
 
-    def _ways(self) -> Iterator[Route]:
-        for server in self.servers:
-            yield self._cluster.network.route(self.source, server)
-            yield self._cluster.network.route(server, self.source)
+    @cached_property
+    def reachable_servers(self) -> tuple[str, ...]:
+        """Names of the servers that links lead to, up or down, nearest first."""
+        reach = self._cluster.network.reachable(self.source)
+        return tuple(name for name in reach if name != self.source and self._is_server(name))
+
+    @cached_property
+    def legs(self) -> tuple[Leg, ...]:
+        """The legs on the way to every server there is, and back."""
+        route = self._cluster.network.route
+        ways = [w for name in self.reachable_servers for w in (route(self.source, name), route(name, self.source))]
+        return tuple(dict.fromkeys(leg for way in ways for leg in way.legs))
+
+
+def _free(leg: Leg) -> float:
+    return leg.fifo.free() if leg.fifo is not None else -math.inf

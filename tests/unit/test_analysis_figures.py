@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -9,7 +10,7 @@ import pandas as pd
 import pytest
 
 from analysis import FIGURES, Subject, draw
-from analysis.figures import breakdown, cdf, cuts, gantt, layers
+from analysis.figures import blame, breakdown, cdf, cuts, gantt, layers
 from simulator import Placement, Scenario, Technique, run
 from simulator.foundation.errors import RegistryError, ResultsError
 from simulator.testing import tiny
@@ -268,3 +269,79 @@ def test_gantt_shows_what_a_failure_took():
 def test_gantt_needs_spans():
     with pytest.raises(ResultsError, match="record: spans"):
         draw("gantt", tiny({"record": "requests"}))
+
+
+@pytest.mark.parametrize(
+    ("start", "length", "sentence"),
+    [
+        (1e3, 1.0, r"the window begins at 1000 s, but the run covers 0 s to [\d.]+ s; give --from a time in that"),
+        (-1.0, None, r"the window begins at -1 s, but the run covers 0 s to"),
+        (1.0, 0.0, r"a window of 0 s shows nothing; give --for a duration above 0"),
+    ],
+)
+def test_gantt_of_a_window_outside_the_run_says_what_the_run_covers(results, start, length, sentence):
+    with pytest.raises(ResultsError, match=sentence):
+        gantt.draw(Subject.of(results), start, length)
+
+
+def test_gantt_of_a_window_in_which_nothing_happens_is_an_empty_sheet():
+    made = run(tiny({"workload.arrivals": {"kind": "periodic", "every": "9 s"}}))
+    picture = gantt.draw(Subject.of(made), 5.0, 1.0)
+    assert picture.table.empty
+    assert "0 requests in 1 s" in picture.figure.texts[1].get_text()
+    assert picture._repr_png_().startswith(b"\x89PNG")
+
+
+def test_gantt_draws_probes_grey_and_counts_them_as_nobodys(results):
+    spans, begin = results.columns["spans"], results.requests["arrival_s"].min()
+    row = ("probe", "uplink.up", "pi", -1, begin, begin + 0.1, begin + 1.0, 0, 0, 1e5, 0.0, True)
+    more = {name: np.append(values, value) for (name, values), value in zip(spans.items(), row, strict=True)}
+    probed = replace(results, columns={**results.columns, "spans": more})
+    picture, before = draw("gantt", probed), draw("gantt", results)
+    assert picture.figure.texts[1].get_text() == before.figure.texts[1].get_text() + "; grey: probes and reports"
+    assert len(picture.table) == len(before.table) + 1
+    assert list(picture.table["resource"].unique()) == list(before.table["resource"].unique())
+    colours = {bar.get_facecolor() for bar in picture.figure.axes[0].patches}
+    assert len(colours - {bar.get_facecolor() for bar in before.figure.axes[0].patches}) == 1
+    assert "probe" in [text.get_text() for text in picture.figure.axes[0].texts]
+
+
+# -- blame ---------------------------------------------------------------------------------------------------------
+
+
+def test_blame_draws_what_the_run_says(results):
+    table = blame.tabulate(results)
+    assert (table["members"] == 1).all()
+    pd.testing.assert_frame_equal(table.drop(columns="members"), results.blame[list(table.columns.drop("members"))])
+    axes = draw("blame", results).figure.axes[0]
+    drawn = sum(bar.get_width() for bar in axes.patches)
+    assert drawn == pytest.approx(100 * len(table))
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["pi", "edge", "uplink.up", "uplink.down"]
+
+
+def test_blame_takes_a_large_group_together():
+    made = run(tiny({"nodes.pi.count": 25, "until": "3 s"}))
+    table, frame = blame.tabulate(made), made.blame
+    assert table["resource"].tolist() == ["pi-*", "edge", "uplink[pi-*].up", "uplink[pi-*].down"]
+    assert table["members"].tolist() == [25, 1, 25, 25]
+    ups = frame[frame["resource"].str.endswith(".up")]
+    assert table["starved_s"][2] == pytest.approx(ups["starved_s"].mean())
+    assert "pi-* (mean of 25)" in [text.get_text() for text in draw("blame", made).figure.axes[0].get_yticklabels()]
+
+
+def test_blame_keeps_small_groups_apart_while_there_is_room():
+    assert len(blame.tabulate(run(tiny({"nodes.pi.count": 3, "until": "3 s"})))) == 10
+    assert len(blame.tabulate(run(tiny({"nodes.pi.count": 14, "until": "3 s"})))) == 4
+
+
+def test_blame_shows_who_was_down():
+    dynamics = [{"kind": "failure", "node": "edge", "at": {"time": "1 s"}, "repair_after": "500 ms"}]
+    made = run(tiny({**BUSY, "dynamics": dynamics}))
+    labels = [text.get_text() for text in draw("blame", made).figure.legends[0].get_texts()]
+    assert "down" in labels
+    assert "down" not in [text.get_text() for text in draw("blame", tiny(BUSY)).figure.legends[0].get_texts()]
+
+
+def test_blame_needs_spans():
+    with pytest.raises(ResultsError, match="record: spans"):
+        draw("blame", tiny({"record": "requests"}))

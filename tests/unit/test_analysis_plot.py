@@ -58,6 +58,7 @@ def test_layers_of_a_model_on_machines(offing, tmp_path):
         (["layers", "--model", "vgg55", "--hardware", "raspberry-pi-4"], 'Did you mean "vgg5"?'),
         (["cuts", ".", "--set", "seed=1"], "give the scenario instead"),
         (["gantt", "quick/split_inference", "--for", "2"], "2 has no unit"),
+        (["gantt", "quick/split_inference", "--from", "1 h"], "the window begins at 3600 s, but the run covers 0 s to"),
         (["cuts", "quick/split_inference", "--device", "po"], 'no device named "po" sends requests'),
     ],
 )

@@ -35,6 +35,7 @@ technique: {kind: min-latency}
 """
 SPLIT = "{kind: min-latency}", "{kind: fixed-split, split_point: %s}"
 TRACE = "bandwidth: 50 Mbit/s", "bandwidth: {trace: %s}"
+GENERATE = "bandwidth: 50 Mbit/s", "bandwidth: {generate: %s}"
 FAILURES = """\
 dynamics:
   - {kind: failure, node: edge, at: {time: 5 s}, repair_after: 10 s}
@@ -137,7 +138,7 @@ CASES: dict[str, tuple[str, list[str]]] = {
         change("model: vgg5", "model: {name: vgg5, input: 300}"),
         ["bad.yaml:5: model", "300", "only at: 32"],
     ),
-    "batch": (change("deadline: 500 ms", "batch: 64"), ["bad.yaml", "vgg5", "batch 1; 64 is outside"]),
+    "batch": (change("deadline: 500 ms", "batch: 64"), ["bad.yaml", "vgg5", "batch 1, 2, 4, 8, 16, 32; 64 is outside"]),
     "hardware": (
         change("raspberry-pi-4", "raspbery-pi-4"),
         [":7: nodes.pi.hardware", 'Did you mean "raspberry-pi-4"?'],
@@ -225,6 +226,39 @@ CASES: dict[str, tuple[str, list[str]]] = {
     "no such recording": (
         change(TRACE[0], TRACE[1] % "lod.csv"),
         [":10: links.uplink.bandwidth", '"lod.csv"', "Did you mean"],
+    ),
+    # synthetic bandwidth
+    "unknown generator": (
+        change(GENERATE[0], GENERATE[1] % "wi-fi"),
+        ["bad.yaml:10: links.uplink.bandwidth: no generator named", 'Did you mean "wifi"?', "Known: 3g, 4g"],
+    ),
+    "generator scaled to nothing": (
+        change(GENERATE[0], GENERATE[1] % "4g, scale: 0"),
+        ["bad.yaml:10: links.uplink.bandwidth.scale: 0 came", "above 0"],
+    ),
+    "key of a generator": (
+        change(GENERATE[0], GENERATE[1] % "4g, perod: 5 min"),
+        ["bad.yaml:10: links.uplink.bandwidth.perod", 'Did you mean "period"?', "Known here: generate, scale, period"],
+    ),
+    "key of a recording with a generator": (
+        change(GENERATE[0], GENERATE[1] % "4g, offset: random"),
+        ["bad.yaml:10: links.uplink.bandwidth.offset: unknown key", "generate, scale, period"],
+    ),
+    "period without a unit": (
+        change(GENERATE[0], GENERATE[1] % "4g, period: 600"),
+        ["bad.yaml:10: links.uplink.bandwidth.period: 600 has no unit"],
+    ),
+    "period for ever": (
+        change(GENERATE[0], GENERATE[1] % "4g, period: 1000 h"),
+        ["bad.yaml:10: links.uplink.bandwidth", "period: 3.6e+06 s came", "from 1 s to 86400 s"],
+    ),
+    "generator of load": (
+        change("slots: 2", "load: {generate: 4g}"),
+        ["bad.yaml:8: nodes.edge.load", "generate: makes bandwidths", "{trace: FILE}"],
+    ),
+    "generator without a name": (
+        change(GENERATE[0], GENERATE[1] % "[4g]"),
+        ["bad.yaml:10: links.uplink.bandwidth.generate", "text is expected here"],
     ),
     "letters in a recording": (change(TRACE[0], TRACE[1] % "letters.csv"), ["letters.csv:4", "'fast' is not a number"]),
     "recording without a unit": (change(TRACE[0], TRACE[1] % "no_unit.csv"), ["no_unit.csv", "# unit: Mbit/s"]),

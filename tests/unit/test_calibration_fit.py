@@ -120,6 +120,17 @@ def test_vgg16_is_the_same_network_in_keras_and_in_our_profile():
     assert ours == sum(layer.flops for layer in ARCHITECTURES["vgg16"]())
 
 
+def test_densenet121_is_the_same_network_in_keras_and_in_our_profile():
+    from simulator.profiles.library import Library
+
+    ours = Library().model("densenet121").layers
+    keras = ARCHITECTURES["densenet121"]()
+    for operator in ("conv", "pointwise", "linear"):
+        assert sum(la.flops for la in ours if la.operator == operator) == sum(
+            la.flops for la in keras if la.operator == operator
+        )
+
+
 def test_an_unknown_network_and_a_wrong_block_are_refused():
     with pytest.raises(ProfileError, match='layers of "xception" are not known'):
         samples_of([Block("xception", 0, 1, 1.0, 4)])

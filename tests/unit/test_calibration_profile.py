@@ -7,6 +7,7 @@ import json
 import math
 import subprocess
 import sys
+import tracemalloc
 from dataclasses import replace
 
 import pytest
@@ -18,7 +19,7 @@ import typer  # noqa: E402
 from torch import nn  # noqa: E402
 from typer.testing import CliRunner  # noqa: E402
 
-from calibration import machine, profiler, store  # noqa: E402
+from calibration import loading, machine, profiler, store  # noqa: E402
 from calibration.commands import profile  # noqa: E402
 from calibration.profiler import Timing, measure  # noqa: E402
 from calibration.ticks import CPU, WALL, tick_overhead_ns, timed_nodes, with_ticks  # noqa: E402
@@ -39,6 +40,7 @@ def a_wide_gate(monkeypatch):
     """What is tested here is the machinery; a busy machine must not decide, nor the tests' own process be changed."""
     monkeypatch.setattr(profiler, "GATE", 10.0)
     monkeypatch.setattr(profiler, "steady_memory", lambda: True)
+    monkeypatch.setattr(loading, "STARTS", 1)
 
 
 @pytest.fixture(scope="module")
@@ -66,6 +68,100 @@ def test_the_verb_writes_what_the_simulator_reads(tmp_path, capsys):
     assert len(times.repeats) == 5
     assert all(second >= 0 for second in times.seconds)
     assert model.layers[0].flops == 2 * 2 * 256 * 512
+    assert times.load == pytest.approx(said["load_ns"] * 1e-9)
+    assert times.load > 0
+    assert times.first_call == pytest.approx(max(0, said["first_call_ns"] - said["warm_call_ns"]) * 1e-9)
+    entry = json.loads((folder / "machine.json").read_text())["profiles"]["tiny_256_b2"]
+    assert (entry["starts"], entry["load_date"]) == (1, entry["date"])
+
+
+def test_load_and_first_call_can_be_taken_again_alone(measured, tmp_path, capsys):
+    path = store.save(measured, machine.machine_facts(1), tmp_path, "here")
+    before = {file.name: file.read_text() for file in (tmp_path / "here").iterdir()}
+    profile(TINY, input_shape="1x256", hardware="here", out=tmp_path, load_only=True)
+    assert "first call" in capsys.readouterr().out
+    after = {file.name: file.read_text() for file in (tmp_path / "here").iterdir()}
+    old, new = (json.loads(files.pop("machine.json"))["profiles"]["tiny_256_b1"] for files in (before, after))
+    assert before == after, "the tables stay as they were"
+    added = {"load_ns", "first_call_ns", "warm_call_ns", "starts", "load_date"}
+    assert set(new) - set(old) == added
+    assert {key: new[key] for key in old} == old
+    assert read_profile(path).measured["here"].load > 0
+
+
+def test_load_and_first_call_of_a_profile_that_is_not_there(tmp_path):
+    with pytest.raises(ProfileError, match=r'no profile "tiny_256_b3" below .*here to add to \(there: none\)'):
+        store.add({}, machine.machine_facts(1), tmp_path, "here", "tiny_256_b3")
+    with pytest.raises(ProfileError, match="take it without --load-only"):
+        profile(TINY, input_shape="3x256", hardware="here", out=tmp_path, load_only=True)
+    assert not list(tmp_path.iterdir())
+
+
+class Stubborn(nn.Module):
+    """Keeps a buffer out of its state, so that it cannot be built empty and filled."""
+
+    def __init__(self):
+        super().__init__()
+        self.fc = nn.Linear(8, 8)
+        self.register_buffer("scale", torch.full((8,), 3.0), persistent=False)
+
+    def forward(self, x):
+        return self.fc(x) * self.scale
+
+
+class Looks(nn.Module):
+    """Reads a value while it is being built."""
+
+    def __init__(self):
+        super().__init__()
+        self.fc = nn.Linear(8, 8)
+        self.shift = 2.0 if float(self.fc.weight.detach().abs().sum()) > 0 else 0.0
+
+    def forward(self, x):
+        return self.fc(x) + self.shift
+
+
+@pytest.mark.parametrize("kind", ["tiny", "Stubborn", "Looks"])
+def test_a_loaded_model_computes_what_the_saved_one_did(kind, tmp_path):
+    recipe = Recipe("net", f"{__name__}:{kind}", (256 if kind == "tiny" else 8,))
+    model = recipe.build().eval()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(0.25)  # not what the builder gives them
+    torch.save(model.state_dict(), tmp_path / "weights.pt")
+    x = torch.ones(2, *recipe.shape)
+    loaded = loading.load(recipe, tmp_path / "weights.pt")
+    assert not loaded.training
+    assert torch.equal(loaded(x), model(x))
+
+
+def test_samples_are_of_fresh_processes_and_the_median_counts(monkeypatch):
+    made = iter(
+        [{"load_ns": 5, "first_call_ns": 90}, {"load_ns": 1, "first_call_ns": 20}, {"load_ns": 9, "first_call_ns": 30}]
+    )
+    monkeypatch.setattr(loading, "STARTS", 3)
+    monkeypatch.setattr(loading, "_in_a_process", lambda task: next(made))
+    said = []
+    entry = loading.measure_starts(Recipe("tiny", TINY, (256,)), progress=lambda *what: said.append(what))
+    assert (entry["load_ns"], entry["first_call_ns"], entry["starts"]) == (5, 30, 3)
+    assert said == [("starting", 1, 3), ("starting", 2, 3), ("starting", 3, 3)]
+
+
+def test_warming_the_systems_cache_leaves_our_own_memory_alone(tmp_path):
+    file = tmp_path / "weights.pt"
+    file.write_bytes(bytes(16 << 20))
+    tracemalloc.start()
+    try:
+        loading._into_cache(file)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 4 << 20, "pages that are there already would not be paid for by the load that is timed next"
+
+
+def test_a_model_that_fails_in_a_fresh_process_is_named():
+    with pytest.raises(ProfileError, match=f'"{TINY}" could not be loaded in a fresh process: RuntimeError: mat1'):
+        loading.measure_starts(Recipe("tiny", TINY, (99,)))
 
 
 def test_the_verb_prints_a_table(tmp_path):

@@ -16,10 +16,18 @@ from simulator.foundation.errors import ProfileError
 PUBLISHED = {
     "vgg5": 582_346,  # the split learning papers' code, counted from its table of layers
     "vgg8": 1_337_898,
-    "vgg16": 138_357_544,  # torchvision's documentation, as the two below
+    "vgg16": 138_357_544,  # torchvision's documentation, as all below
     "resnet18": 11_689_512,
     "mobilenet_v2": 3_504_872,
+    "mobilenet_v3_large": 5_483_032,
+    "alexnet": 61_100_840,
+    "resnet50": 25_557_032,
+    "densenet121": 7_978_856,
 }
+
+
+def test_each_network_has_its_published_number():
+    assert PUBLISHED.keys() == ZOO.keys()
 
 
 @pytest.mark.parametrize("name", PUBLISHED)

@@ -10,11 +10,11 @@ import simulator
 
 PUBLIC = [
     "Bytes", "BytesPerSecond", "Failure", "Hardware", "Layer", "LayerTimes", "Library", "ModelProfile", "OffingError",
-    "PerSecond", "Placement", "Recovery", "Redeployment", "Request", "Results", "Scenario", "ScenarioError", "Seconds",
-    "Segment", "Simulation", "Technique", "Trace", "View", "run",
+    "PerSecond", "Period", "Placement", "Recovery", "Redeployment", "Request", "Results", "Scenario", "ScenarioError",
+    "Seconds", "Segment", "Simulation", "Technique", "Trace", "View", "replicate", "run",
 ]  # fmt: skip
 API = Path(__file__).parents[2] / "docs" / "reference" / "api.md"
-UNITS = {"Bytes", "BytesPerSecond", "PerSecond", "Seconds"}
+UNITS = {"Bytes", "BytesPerSecond", "PerSecond", "Period", "Seconds"}
 
 
 def test_these_names_and_no_others():

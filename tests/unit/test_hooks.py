@@ -34,6 +34,7 @@ def view():
 NEUTRAL = {
     "place": (lambda view: (view,), Placement.whole("pi", 3)),
     "adapt": (lambda view: (view, Placement.whole("pi", 3)), None),
+    "copies": (lambda view: (), 1),
     "leaves": (lambda view: (None, 0, view), False),
     "choose_variant": (lambda view: ("pi", view), None),
     "recover": (lambda view: (Failure("edge", 1.0, Placement.whole("edge", 3), 0), view), Recovery(None, 0.0)),

@@ -73,6 +73,34 @@ def test_a_profile_is_what_its_file_says(shelf):
     assert (times.grade, times.source) == ("measured", "my_net_8_b4.csv")
 
 
+def with_facts(path, folder=(), **entry):
+    facts = {**dict(folder), "profiles": {path.stem: entry}}
+    (path.parent / "machine.json").write_text(json.dumps(facts))
+    return read_profile(path).measured["board"]
+
+
+def test_load_and_first_call_stand_in_machine_json(shelf):
+    path = shelf("board/net_8_b1")
+    times = with_facts(path, load_ns=4_000_000, first_call_ns=900_000, warm_call_ns=300_000)
+    assert (times.load, times.first_call) == (pytest.approx(4e-3), pytest.approx(6e-4))
+    assert with_facts(path, first_call_ns=2, warm_call_ns=3).first_call == 0, "being first never saves time"
+    times = with_facts(path, first_call_ns=900_000)  # a first call with nothing to compare it to
+    assert (times.load, times.first_call) == (None, None)
+    assert read_profile(shelf("rack/net_8_b1")).measured["rack"].load is None
+
+
+def test_a_profiles_own_clock_comes_before_the_folders(shelf):
+    path = shelf("board/net_8_b1")
+    assert with_facts(path, {"tick_overhead_ns": 30}, tick_overhead_ns=50).seconds[0] == pytest.approx(4.95e-6)
+    assert with_facts(path, {"tick_overhead_ns": 30}).seconds[0] == pytest.approx(4.97e-6)
+
+
+def test_a_machine_file_with_words_for_numbers_is_refused(shelf):
+    path = shelf("board/net_8_b1")
+    sentence = "machine.json: net_8_b1: load_ns is 'soon', expected whole nanoseconds"
+    assert sentence in refused(lambda: with_facts(path, load_ns="soon"))
+
+
 @pytest.mark.parametrize(
     ("rows", "sentence"),
     [
@@ -126,7 +154,7 @@ def test_several_inputs_need_a_choice(shelf):
 
 def test_an_unknown_name_is_answered_with_the_nearest():
     library = Library()
-    assert 'no model named "vgg61". Did you mean "vgg16"? Known: mobilenet_v2,' in refused(library.model, "vgg61")
+    assert 'no model named "vgg61". Did you mean "vgg16"? Known: alexnet,' in refused(library.model, "vgg61")
     assert 'no hardware named "raspbery-pi-4". Did you mean "raspberry-pi-4"? Known: ' in refused(
         library.hardware, "raspbery-pi-4"
     )
@@ -173,6 +201,27 @@ def test_between_two_batches_all_is_linear_and_says_so(batches, batch, seconds):
     assert model.input_bytes == pytest.approx(100 * batch)
     assert [layer.out_bytes for layer in model.layers] == pytest.approx([10 * batch, batch])
     assert model.parameters(0, 2) == 14  # weights do not grow with the batch
+
+
+def test_load_and_first_call_are_linear_where_both_ends_know_them(batches):
+    def known(batch: int, **starts: float):
+        profile = batches.model("tiny", batch=batch)
+        return replace(profile, measured={"board": replace(profile.measured["board"], **starts)})
+
+    library = Library(
+        models=[known(4, load=2.0, first_call=1.0), known(8, load=2.0, first_call=3.0), known(1, load=2.0)]
+    )
+    times = library.model("tiny", batch=5).measured["board"]
+    assert (times.load, times.first_call) == (pytest.approx(2.0), pytest.approx(1.5))
+    assert library.model("tiny", batch=2).measured["board"].first_call is None
+
+
+def test_only_the_batches_that_are_needed_are_read(shelf):
+    for batch in (1, 2, 4):
+        shelf(f"board/net_8_b{batch}")
+    shelf("board/net_8_b8", rows=[])
+    assert shelf.library.model("net", batch=3).measured["board"].grade == "transferred"
+    assert "net_8_b8.csv: the profile is empty" in refused(lambda: shelf.library.model("net", batch=6))
 
 
 @pytest.mark.parametrize("batch", [1, 4, 8])

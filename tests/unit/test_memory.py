@@ -8,6 +8,7 @@ from simulator import Library, Placement, Scenario, ScenarioError, Simulation
 from simulator.foundation.errors import PlacementError
 from simulator.physics.node import Memory
 from simulator.testing import chain, machine, tiny
+from simulator.world.check import check
 
 WEIGHTS = (1000.0, 2000.0, 4000.0)
 TIMES = {"board": (0.1,) * 3, "rack": (0.1,) * 3}
@@ -106,7 +107,7 @@ def test_the_view_sees_the_ledger():
     assert view.fits(split(1))
     assert not view.fits(split(0))
     with pytest.raises(PlacementError, match="layers 0 to 2"):
-        view.check(split(0), "somebody")
+        check(split(0), "somebody", "pi-0", simulation.cluster)
 
 
 # -- the ledger itself ---------------------------------------------------------------------------------------------

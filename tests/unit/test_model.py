@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import networkx as nx
 import pytest
 from hypothesis import given
@@ -123,8 +125,6 @@ def test_what_is_no_graph_is_refused(layers, sentence):
 
 
 def rated(**operators: OperatorRate):
-    from dataclasses import replace
-
     return replace(machine("board"), rates=Rates(0.5, operators, "transferred", "a fit"))
 
 
@@ -148,6 +148,35 @@ def test_a_machine_with_rates_is_predicted_by_hand():
     assert times.repeats == ((conv, 0, norm), (2 * conv, 0, norm / 2))  # varied as the rack's runs did
     assert (times.grade, times.source, times.hardware) == ("transferred", "a fit", "board")
     assert times.prefix(1) == [0, 2 * conv, 2 * conv, 2 * conv + norm / 2]
+
+
+def test_a_prediction_can_be_had_where_the_model_was_measured():
+    model = chain((1, 1, 1), {"board": (0.1, 0.2)})
+    rates = {layer.operator: OperatorRate(compute=2) for layer in model.layers}
+    predicted = model.predicted_on(rated(**rates))
+    assert predicted.seconds == tuple(0.5 + layer.flops / 2 for layer in model.layers)
+    assert predicted.grade == "transferred"
+    assert model.times_on(rated(**rates)).seconds == (0.1, 0.2)
+
+
+def test_a_prediction_needs_rates():
+    model = chain((1, 1), {"board": (1,)})
+    sentence = r'"tiny" cannot be predicted on "board": that machine has no rates; write them in its hardware file as'
+    with pytest.raises(ProfileError, match=sentence):
+        model.predicted_on(machine("board"))
+
+
+@pytest.mark.parametrize(("load", "first_call"), [(3.0, 0.5), (None, 0.5), (3.0, None), (None, None)])
+def test_load_and_first_call_are_borrowed_in_proportion_to_the_layers(load, first_call):
+    model = chain((1, 1, 1), {"attic": (1, 1)})
+    rack = LayerTimes("rack", (0.25, 0.25), load=load, first_call=first_call)
+    late = LayerTimes("late", (0.25, 0.25), load=load and 99.0, first_call=first_call and 99.0)
+    model = replace(model, measured={**model.measured, "rack": rack, "late": late})  # the first that knows
+    rates = {layer.operator: OperatorRate() for layer in model.layers}
+    times = model.times_on(rated(**rates))  # half a second a layer: twice the rack, and the attic knows neither
+    assert times.load == (None if load is None else 2 * load)
+    assert times.first_call == (None if first_call is None else 2 * first_call)
+    assert times.grade == "transferred"
 
 
 def test_an_operator_without_a_rate_is_refused():

@@ -12,7 +12,7 @@ from pandas.testing import assert_frame_equal
 
 from simulator import Results, Simulation
 from simulator.foundation.errors import ResultsError
-from simulator.results import frames
+from simulator.results import files
 from simulator.results.record import BLOCK, TABLES, Recorder, RequestRow, Table
 from simulator.techniques.min_latency import MinLatency
 from simulator.testing import Seeded, random_world, tiny
@@ -130,7 +130,7 @@ def test_what_was_not_recorded_is_told():
         ResultsError, match=r'no frame "spans" \(record: spans in the scenario switches it on\); it has: req'
     ):
         _ = bare.spans
-    with pytest.raises(ResultsError, match=r'this run has no frame "rounds"; it has: requests, failures, nodes, links'):
+    with pytest.raises(ResultsError, match=r'this run has no frame "rounds"; it has: requests, decisions, failures, '):
         bare.frame("rounds")
 
 
@@ -147,9 +147,9 @@ def test_rows_are_the_same_however_many_blocks_they_fill():
 
 
 def test_a_table_that_is_off_is_not_there():
-    recorder = Recorder(spans=False, decisions=False)
-    assert (recorder.spans, recorder.decisions) == (None, None)
-    assert list(recorder.tables()) == ["requests", "failures", "nodes", "links"]
+    recorder = Recorder(spans=False)
+    assert recorder.spans is None
+    assert list(recorder.tables()) == ["requests", "decisions", "failures", "nodes", "links"]
 
 
 # -- files ---------------------------------------------------------------------------------------------------------
@@ -210,7 +210,7 @@ def test_a_run_that_cannot_be_written_leaves_nothing(results, tmp_path, monkeypa
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(frames.os, "replace", full)
+    monkeypatch.setattr(files.os, "replace", full)
     with pytest.raises(ResultsError, match=r"run: cannot be written: No space left on device"):
         results.save(tmp_path / "run")
     assert os.listdir(tmp_path) == []
@@ -240,6 +240,6 @@ def test_a_run_is_known_by_what_made_it(results):
     assert len(ids) == 4
     assert Simulation(tiny()).run().meta["run_id"] in ids
     provenance = results.provenance
-    assert set(provenance) == {"offing", "model", "times", "hardware", "scenario_hash"}
+    assert set(provenance) == {"offing", "model", "times", "hardware", "networks", "scenario_hash"}
     assert provenance["times"]["board"]["grade"] == "measured"
     assert provenance["hardware"]["rack"]["memory"]["grade"] == "guessed"

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
 from typing import ClassVar
 
 import pytest
 
-from simulator import Placement, ScenarioError, Simulation, Technique
+from simulator import Library, Placement, Scenario, ScenarioError, Simulation, Technique
 from simulator.foundation.errors import KnowledgeError
 from simulator.foundation.randomness import Streams
-from simulator.testing import tiny
-from simulator.world.sensing import Knowledge
+from simulator.profiles.hardware import OperatorRate, Rates
+from simulator.testing import machine, tiny
+from simulator.world.sensing import Knowledge, Messages
 
 
 class Looking(Technique):
@@ -25,6 +28,15 @@ class Looking(Technique):
 
     def look(self, view):
         return view.bandwidth("pi", "edge")
+
+
+class Elsewhere(Looking):
+    """The same, from any device."""
+
+    seen: ClassVar[list] = []
+
+    def look(self, view):
+        return view.bandwidth(view.source, "edge")
 
 
 class Standing(Looking):
@@ -93,15 +105,129 @@ def test_ewma_by_hand(watch):
     assert seen == pytest.approx(known)
 
 
-def test_a_wait_behind_others_looks_like_a_slow_link(watch):
-    """Of two messages of 0.1 s each at once the second took 0.2 s."""
+def test_a_device_knows_of_its_own_messages_before(watch):
+    """Two messages of 0.1 s each at once: the second came 0.2 s after its request, but had the link for 0.1 s."""
     seen = [rate for _, rate in watch(Looking(), (0, 0, 4), bandwidth="last-transfer")]
-    assert seen == pytest.approx([1e6, 1e6, 0.5e6])
+    assert seen == pytest.approx([1e6] * 3)
+
+
+def test_a_wait_behind_others_looks_like_a_slow_link():
+    """Of two devices on one wire that send 0.1 s each at once, the second waits for the first without knowing it."""
+    pair = {"nodes.pi.count": 2, "links.uplink.shared": True, "knowledge.bandwidth": "last-transfer", "until": "5 s"}
+    pair["workload.arrivals"] = {"kind": "periodic", "every": "4 s"}
+    Elsewhere.seen.clear()
+    Simulation(tiny(pair).with_technique(Elsewhere())).run()
+    assert [rate for _, rate in Elsewhere.seen[-2:]] == pytest.approx([1e6, 0.5e6])
 
 
 def test_a_standing_decision_is_asked_again_when_what_it_knows_changes(watch):
     assert [time for time, _ in watch(Standing())] == [0, 12, 20]  # the first request after each step
     assert [time for time, _ in watch(Standing(), bandwidth="last-transfer")] == [0, 16, 24]  # and after it has shown
+
+
+# -- probes --------------------------------------------------------------------------------------------------------
+
+
+def probes(results, channel):
+    spans = results.spans
+    return spans[(spans["kind"] == "probe") & (spans["resource"] == channel)]
+
+
+def test_a_probe_knows_what_it_has_measured_and_nothing_else(watch):
+    """It starts at a moment of its first period and takes 0.02 s; what it saw is known until the next."""
+    phase = Streams(0)["probe", "uplink.up"].random()
+    seen = watch(Looking(), (0, 9.9, 19.9, 29.9), bandwidth={"probe": "10 s", "bytes": "20 kB"})
+    last = [(int(at / 10 - phase) + phase) * 10 for at, _ in seen[1:]]  # the last probe begun before
+    truth = [1e6 if at < 10 else 0.5e6 if at < 20 else 2e6 for at in last]
+    assert [rate for _, rate in seen] == pytest.approx([1e6, *truth])
+
+
+def test_probes_cross_the_link_and_keep_others_waiting():
+    probing = {"knowledge.bandwidth": {"probe": "1 s", "bytes": "400 kB"}, "technique.kind": "server-only"}
+    free, busy = (Simulation(tiny(changes)).run() for changes in ({"technique.kind": "server-only"}, probing))
+    up = probes(busy, "uplink.up")
+    assert len(up) == len(probes(busy, "uplink.down")) == 10  # one in each second of the ten
+    assert set(up["request"]) == {-1}
+    assert up["sent_bytes"].tolist() == [4e5] * 10
+    extra = busy.links.set_index("channel")["sent_bytes"] - free.links.set_index("channel")["sent_bytes"]
+    assert extra.tolist() == pytest.approx([4e6, 4e6])
+    assert busy.requests["latency_s"].mean() > free.requests["latency_s"].mean() + 0.01
+    assert busy.requests["arrival_s"].tolist() == free.requests["arrival_s"].tolist()
+
+
+def test_a_fleet_does_not_probe_in_step():
+    fleet = {"nodes.pi.count": 8, "knowledge.bandwidth": {"probe": "4 s", "bytes": "1 kB"}}
+    spans = Simulation(tiny(fleet)).run().spans
+    first = spans[spans["kind"] == "probe"].groupby("resource")["queued_s"].min()
+    assert len(first) == 16
+    assert first.nunique() == 16
+    assert first.max() < 4
+
+
+def test_a_probe_that_a_failure_takes_is_missed():
+    down = {"kind": "failure", "link": "uplink", "at": {"time": "2 s"}, "repair_after": "3 s"}
+    changes = {"knowledge.bandwidth": {"probe": "1 s", "bytes": "1 kB"}, "technique.kind": "device-only"}
+    results = Simulation(tiny({**changes, "dynamics": [down]})).run()
+    assert probes(results, "uplink.up")["completed"].sum() == 7
+
+
+# -- reports -------------------------------------------------------------------------------------------------------
+
+
+class Asking(Looking):
+    """Look at the server's queue, and go there."""
+
+    asks = "view"
+    seen: ClassVar[list] = []
+
+    def look(self, view):
+        return view.queue("edge")
+
+
+def test_a_reported_queue_is_what_the_server_said_then():
+    """Every 0.5 s work of 0.6 s comes to the edge, first at 0.11: what is known is the count when the report left."""
+    Asking.seen.clear()
+    changes = {
+        "nodes.edge.hardware": "board",
+        "workload.arrivals": {"kind": "periodic", "every": "500 ms"},
+        "knowledge.queues": {"reported": "700 ms", "bytes": "200 B"},
+    }
+    Simulation(tiny(changes).with_technique(Asking())).run()
+    phase = Streams(0)["report", "queue", "edge", "pi"].random()
+
+    def waiting(time):
+        come, gone = math.floor((time - 0.11) / 0.5) + 1, math.floor((time - 0.11) / 0.6)
+        return max(0, come - gone) if time >= 0.11 else 0
+
+    said = [((turn + phase) * 0.7, waiting((turn + phase) * 0.7)) for turn in range(20)]
+    for time, jobs in Asking.seen:
+        there = [count for left, count in said if left + 0.0102 < time]  # 200 B and 10 ms later
+        assert jobs == (there[-1] if there else 0), time
+    assert len({jobs for _, jobs in Asking.seen}) > 2
+
+
+def test_reports_say_the_load_as_it_was(tmp_path):
+    """The edge is half busy from 5 s on (one competitor: 3/4 left); that is known when the next report has come."""
+    path = tmp_path / "load.csv"
+    path.write_text("# kind: cpu; unit: %; end: hold\nstart_s,value\n0,0\n5,50\n")
+    changes = {
+        "nodes.edge.load": {"trace": str(path)},
+        "knowledge.load": {"reported": "1 s", "bytes": "200 B"},
+        "technique.kind": "server-only",
+    }
+    simulation = Simulation(tiny(changes))
+    view = simulation.services[0].view
+    idle = view.latency(Placement.whole("edge", 3))
+    seen = []
+    env = simulation.cluster.env
+    for time in (4.99, 5.01, 6.1, 7.0):
+        env.at(time, lambda: seen.append(view.latency(Placement.whole("edge", 3)) - idle))
+    results = simulation.run()
+    reports = results.spans[results.spans["kind"] == "report"]
+    assert len(reports) == 10
+    phase = Streams(0)["report", "load", "edge", "pi"].random()
+    late = 0.06 / 0.75 - 0.06
+    assert seen == pytest.approx([0, late if phase < 0.01 else 0, late, late])
 
 
 # -- processors and profiles ---------------------------------------------------------------------------------------
@@ -129,6 +255,25 @@ def test_layer_times_are_believed_with_their_error():
     assert truth.requests["compute_s"].tolist() == pytest.approx([0.6] * len(truth.requests))  # the world is as it is
 
 
+def test_layer_times_as_predicted_from_rates():
+    """The rack was measured at 10, 20 and 30 ms; its rates say 4 ms for each layer, and 1 MB/s for what is moved."""
+    rates = Rates(4e-3, {"conv": OperatorRate(None, 1e6)}, "transferred", "made for a test")
+    library = tiny().library
+    models = [library.model("tiny")]
+    machines = [machine("board"), replace(machine("rack"), rates=rates)]
+    document = tiny({"technique.kind": "server-only", "knowledge.profile": "predicted"}).document
+    refusal = r'knowledge\.profile: model "tiny" cannot be predicted on "board": that machine has no rates'
+    with pytest.raises(ScenarioError, match=refusal):
+        Simulation(Scenario.of(document, Library(models=models, machines=machines)))
+    machines[0] = replace(machines[0], rates=rates)
+    results = Simulation(Scenario.of(document, Library(models=models, machines=machines))).run()
+    moved = (1e5 + 5e4) + (5e4 + 2e4) + (2e4 + 1e3)  # read and written
+    wire = 0.1 + 0.001 + 2 * 0.01
+    assert results.decisions["predicted_s"].tolist() == pytest.approx([wire + 3 * 4e-3 + moved / 1e6])
+    assert results.requests["compute_s"].tolist() == pytest.approx([0.06] * len(results.requests))
+    assert "profile predicted" in results.summary()["knowledge"]
+
+
 # -- queues and requests -------------------------------------------------------------------------------------------
 
 
@@ -142,7 +287,7 @@ def test_a_queue_that_was_not_declared_names_the_line(watch):
         watch(Counting())
     assert str(caught.value) == (
         'the technique read the queue of "pi", but in this scenario queues are not known; '
-        "add to the scenario:  knowledge: {queues: oracle}"
+        'add to the scenario:  knowledge: {queues: {reported: 1 s, bytes: "200 B"}}  (or queues: oracle)'
     )
 
 
@@ -174,9 +319,14 @@ def test_a_request_that_was_not_declared_names_the_line(watch):
     [
         (Knowledge(), "bandwidth oracle, load oracle, profile measured, queues none"),
         (
-            Knowledge("ewma", 0.3, "none", "oracle", 0.1),
+            Knowledge("ewma", 0.3, load="none", queues="oracle", profile="error", profile_error=0.1),
             "bandwidth ewma 0.3, load none, profile error 10%, queues oracle",
         ),
+        (
+            Knowledge("probe", probe=Messages(5, 1e6), queues="reported", queue_report=Messages(0.5, 200)),
+            "bandwidth probed every 5 s, 1000 kB, load oracle, profile measured, queues reported every 0.5 s, 200 B",
+        ),
+        (Knowledge(foresight=True), "everything, and the traces to come"),
     ],
 )
 def test_knowledge_in_words(knowledge, text):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+import numpy as np
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
@@ -202,3 +203,18 @@ def test_what_is_no_trace_is_refused(arguments, sentence):
 def test_only_a_wrapping_trace_can_start_elsewhere():
     with pytest.raises(TraceError, match='only a trace with end: wrap can start at an offset; this one has "hold"'):
         Trace.of(1.0).shifted(1.0)
+
+
+def test_peak_by_looking_everywhere():
+    rng = np.random.default_rng(3)
+    for end in ("wrap", "hold", "zero"):
+        starts = [0.0, *np.sort(rng.uniform(0.5, 9.5, 12)).tolist()]
+        trace = Trace(starts, rng.uniform(0, 5, 13).tolist(), 10.0, end)
+        for begin, until in rng.uniform(0, 35, (100, 2)).tolist():
+            begin, until = min(begin, until), max(begin, until)
+            steps = [lap + start for lap in (0, 10, 20, 30) for start in starts]
+            seen = max(trace.at(time) for time in [begin, until, *steps] if begin <= time <= until)
+            assert trace.peak(begin, until) == (seen if end != "wrap" or until - begin < 10 else max(trace.values))
+    assert Trace([0.0, 1.0], [3.0, 2.0]).peak(0.5, math.inf) == 3.0
+    assert Trace([0.0, 1.0], [3.0, 2.0]).peak(1.5, math.inf) == 2.0
+    assert Trace.of(4.0).peak(0.0, math.inf) == 4.0

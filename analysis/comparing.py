@@ -1,0 +1,168 @@
+"""The verb ``offing compare``: techniques, scenarios or saved runs against each other, in the same worlds."""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from analysis.comparison import METRICS, Comparison, compare, shown
+from analysis.contestants import Given
+from analysis.figures import differences, regret
+from simulator import Scenario
+from simulator.commands.run import JsonOption, SetOption, read_changes
+from simulator.commands.tables import wide_console
+from simulator.foundation.errors import ResultsError, ScenarioError
+from simulator.results.files import write_folder
+
+
+def compare_command(
+    contestants: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="X Y [Z ...]",
+            help="Scenarios, techniques (name, or name:key=value,...) applied to the one scenario given, saved runs.",
+        ),
+    ],
+    seeds: Annotated[int, typer.Option(min=1, help="In how many worlds, from the scenario's seed on.")] = 20,
+    metric: Annotated[str, typer.Option(help=f"What to rank by: {', '.join(METRICS)}.")] = "latency_mean_s",
+    level: Annotated[float, typer.Option(help="Probability of the intervals.")] = 0.95,
+    jobs: Annotated[int | None, typer.Option(min=1, help="Processes; one per core by default.")] = None,
+    change: SetOption = None,
+    out: Annotated[Path | None, typer.Option(help="Folder for the tables and figures (must not exist).")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Compare techniques in the same worlds: means, differences and regret, with intervals over seeds."""
+    if out is not None and out.exists():
+        raise ResultsError(f"{out} exists already; choose another --out")
+    given: list[Given] = list(contestants)
+    if change:
+        given = [_changed(item, read_changes(change)) for item in contestants]
+    console = Console(stderr=True)
+    columns = TextColumn("comparing"), BarColumn(), MofNCompleteColumn(), TextColumn("runs"), TimeRemainingColumn()
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task("runs", total=None)
+
+        def advance(done: int, total: int) -> None:
+            bar.update(task, completed=done, total=total)
+
+        found = compare(*given, seeds=seeds, metric=metric, level=level, jobs=jobs, progress=advance)
+    if out is not None:
+        save(found, out)
+    if as_json:
+        sys.stdout.write(json.dumps(as_plain(found), indent=1) + "\n")
+        return
+    _print(found)
+    if out is not None:
+        console.print(f"tables and figures in {out}", highlight=False)
+
+
+def _changed(item: str, changes: dict[str, Any]) -> Given:
+    """Return the scenario that *item* names, changed; techniques and saved runs stay as they are."""
+    if Path(item).is_dir():
+        raise ScenarioError(f"--set changes scenarios, and {item} is a saved run; leave one of them out")
+    try:
+        scenario = Scenario.load(item)
+    except ScenarioError:
+        if Path(item).is_file():
+            raise
+        return item
+    return scenario.with_(changes)
+
+
+def save(found: Comparison, out: Path) -> None:
+    """Write the tables as CSV and the figures of *found* to the new folder *out*, all or nothing."""
+    with write_folder(out) as draft:
+        for name in ("runs", "over_time", "means", "differences", "regret"):
+            getattr(found, name).to_csv(draft / f"{name}.csv", index=False)
+        (draft / "comparison.json").write_text(json.dumps(as_plain(found), indent=1) + "\n", encoding="utf-8")
+        for picture in (differences.draw(found), regret.draw(found)):
+            picture.save(draft / "figures")
+
+
+def as_plain(found: Comparison) -> dict[str, Any]:
+    """Return *found* as plain data for JSON; what is not a number is null."""
+
+    def rows(name: str) -> list[dict[str, Any]]:
+        records: list[dict[Any, Any]] = getattr(found, name).to_dict("records")
+        return [{str(key): _plain(value) for key, value in row.items()} for row in records]
+
+    return {
+        "scenario": found.scenario,
+        "metric": found.metric,
+        "level": found.level,
+        "seeds": list(found.seeds),
+        **{name: rows(name) for name in ("means", "differences", "regret", "runs")},
+        "warnings": list(found.warnings),
+        "sentence": found.sentence,
+    }
+
+
+def _plain(value: Any) -> Any:
+    value = value.item() if hasattr(value, "item") else value
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _print(found: Comparison) -> None:
+    console = wide_console()
+    console.print(_ranking(found))
+    console.print(_pairs(found))
+    for warning in found.warnings:
+        console.print(f"Warning: {warning}", style="yellow", markup=False, highlight=False)
+    console.print(found.sentence, highlight=False, markup=False)
+
+
+def _ranking(found: Comparison) -> Table:
+    table = Table(
+        title=f"{found.scenario}  ·  seeds {found.seeds[0]} to {found.seeds[-1]}  ·  {100 * found.level:g} % intervals "
+        f"over {len(found.seeds)} worlds",
+        title_justify="left",
+        box=None,
+    )
+    name = METRICS[found.metric][0]
+    others = [m for m in ("latency_mean_s", "latency_p95_s", "goodput_per_s") if m != found.metric][:2]
+    table.add_column("technique", style="cyan")
+    for column in (name, *(METRICS[m][0] for m in others), "regret to the best", "best in", "changes", "downtime"):
+        table.add_column(column, justify="right")
+    regrets = found.regret.set_index("label")
+    for row in found.means.to_dict("records"):
+        lost = regrets.loc[row["label"]]
+        best = row["label"] == found.labels[0]
+        half = (row[f"{found.metric}_high"] - row[f"{found.metric}_low"]) / 2
+        bound = " (a bound)" if row["label"] in found.bounds else ""
+        table.add_row(
+            f"{row['label']}{bound}",
+            f"{shown(row[found.metric], found.metric)} ± {shown(half, found.metric)}",
+            *(shown(row[m], m) for m in others),
+            "-" if best else f"{shown(lost['regret'], found.metric)} ({lost['relative']:.1%})",
+            f"{row['best_in']} of {row['seeds']}",
+            f"{row['redeployments']:.1f}",
+            shown(row["downtime_s"], "downtime_s"),
+        )
+    return table
+
+
+def _pairs(found: Comparison) -> Table:
+    count = len(found.differences)
+    at_once = f", all {count} at once" if count > 1 else ""
+    title = f"differences in {METRICS[found.metric][0]}, world by world{at_once}"
+    table = Table(title=title, title_justify="left", box=None)
+    table.add_column("pair", style="cyan")
+    for column in ("difference", "from", "to", "p"):
+        table.add_column(column, justify="right")
+    table.add_column("")
+    for row in found.differences.to_dict("records"):
+        table.add_row(
+            f"{row['a']} - {row['b']}",
+            *(shown(row[key], found.metric) for key in ("difference", "low", "high")),
+            "<0.001" if row["p_adjusted"] < 0.001 else f"{row['p_adjusted']:.3f}",
+            "" if row["verdict"] == "clear" else row["verdict"],
+        )
+    return table

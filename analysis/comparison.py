@@ -1,0 +1,334 @@
+"""``compare``: several techniques in the same worlds, seed by seed, and what can be said of their differences.
+
+Under one seed all contestants meet the same arrivals and the same traces, so that what is compared are differences
+within pairs: the chance of the world cancels out, and a technique against itself gives exactly zero. Intervals are
+Student's over the seeds (one value per run, never requests pooled); those of differences hold all at once
+(Bonferroni), and p values are adjusted in the same way, so that the two never disagree
+(``simulator/results/statistics.py`` has the sources).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from analysis.contestants import Contestant, Given, contestants
+from analysis.subject import bandwidth_evidence
+from simulator import Results
+from simulator.commands.tables import seconds
+from simulator.foundation.errors import ResultsError, did_you_mean
+from simulator.results.statistics import Interval, p_value, paired, t_interval
+from simulator.run.replicate import Done, each_run
+
+METRICS: dict[str, tuple[str, bool]] = {
+    "latency_mean_s": ("mean latency", True),
+    "latency_p50_s": ("median latency", True),
+    "latency_p95_s": ("95 % latency", True),
+    "latency_p99_s": ("99 % latency", True),
+    "goodput_per_s": ("goodput", False),
+    "throughput_per_s": ("throughput", False),
+    "energy_j": ("energy", True),
+    "request_device_energy_j": ("device energy per request", True),
+}
+"""Figure of a run → what it is called, and whether less is better."""
+
+EXTRAS = ("unanswered", "redeployments", "downtime_s")
+"""What else is told of each run."""
+BINS = 60
+"""Parts of a run for which the mean latency is kept, to be drawn over time."""
+
+
+@dataclass(frozen=True, repr=False)
+class Comparison:
+    """What came out: one row per run, and the statements that rest on them."""
+
+    runs: pd.DataFrame
+    """One row per (label, seed): the figures of ``METRICS`` and ``EXTRAS``, requests, and ``unstable``."""
+    over_time: pd.DataFrame
+    """One row per (label, seed, bin): from_s, to_s (of arrival), requests answered, latency_sum_s; no warm-up."""
+    scenario: str
+    metric: str = "latency_mean_s"
+    level: float = 0.95
+    bounds: tuple[str, ...] = ()
+    """Contestants that know what nobody can."""
+    meta: Mapping[str, Any] = field(default_factory=dict)
+    """Version, weakest evidence, and where bandwidths come from that are not constants."""
+
+    @cached_property
+    def labels(self) -> tuple[str, ...]:
+        """The contestants, best first."""
+        means = self.runs.groupby("label", sort=False)[self.metric].mean()
+        order = means.sort_values(ascending=METRICS[self.metric][1], kind="stable")
+        return tuple(str(label) for label in order.index)
+
+    @cached_property
+    def seeds(self) -> tuple[int, ...]:
+        """The worlds."""
+        return tuple(int(seed) for seed in sorted(set(self.runs["seed"])))
+
+    def values(self, label: str, metric: str | None = None) -> list[float]:
+        """Return the figure of *label* in each world, in the order of :attr:`seeds`."""
+        mine = self.runs[self.runs["label"] == label].set_index("seed")[metric or self.metric]
+        return [float(mine.loc[seed]) for seed in self.seeds]
+
+    @cached_property
+    def means(self) -> pd.DataFrame:
+        """One row per contestant, best first: each metric's mean with its interval over seeds, and how often it won."""
+        rows = []
+        best = self._best_per_seed()
+        for label in self.labels:
+            row: dict[str, Any] = {"label": label, "seeds": len(self.seeds), "best_in": best.count(label)}
+            for metric in METRICS:
+                interval = t_interval(self.values(label, metric), self.level)
+                row |= {metric: interval.mean, f"{metric}_low": interval.low, f"{metric}_high": interval.high}
+            for extra in EXTRAS:
+                row[extra] = math.fsum(self.values(label, extra)) / len(self.seeds)
+            rows.append(row)
+        return pd.DataFrame(rows)
+
+    @cached_property
+    def differences(self) -> pd.DataFrame:
+        """One row per pair (a is the better): mean of a - b, its interval (all at once), adjusted p value, verdict."""
+        pairs = list(combinations(self.labels, 2))
+        rows = []
+        for a, b in pairs:
+            p = p_value(self.values(a), self.values(b))
+            interval = self.difference(a, b)
+            rows.append(
+                {
+                    "a": a, "b": b, "metric": self.metric, "difference": interval.mean, "low": interval.low,
+                    "high": interval.high, "relative": interval.mean / (_mean(self.values(b)) or math.nan),
+                    "p_adjusted": min(1.0, len(pairs) * p), "verdict": verdict(interval),
+                }
+            )  # fmt: skip
+        return pd.DataFrame(rows)
+
+    def difference(self, a: str, b: str) -> Interval:
+        """Return the interval of the mean of a - b, one of all pairs that hold at once."""
+        count = len(self.labels)
+        return paired(self.values(a), self.values(b), self.level, count * (count - 1) // 2)
+
+    @cached_property
+    def regret(self) -> pd.DataFrame:
+        """One row per contestant: how much worse than the best one it is on average [unit of the metric]."""
+        best, less = self.labels[0], METRICS[self.metric][1]
+        rows = []
+        for label in self.labels:
+            a, b = (label, best) if less else (best, label)
+            interval = paired(self.values(a), self.values(b), self.level, max(1, len(self.labels) - 1))
+            relative = interval.mean / abs(_mean(self.values(best)) or math.nan)
+            rows.append({"label": label, "best": best, "regret": interval.mean, "low": interval.low,
+                         "high": interval.high, "relative": relative})  # fmt: skip
+        return pd.DataFrame(rows)
+
+    @cached_property
+    def warnings(self) -> tuple[str, ...]:
+        """What should be known before any of this is believed."""
+        said = []
+        for label in self.labels:
+            mine = self.runs[self.runs["label"] == label]
+            lost = mine["unanswered"]
+            if lost.any():
+                said.append(
+                    f"{label} left {int(lost.sum())} of {int(mine['requests'].sum())} requests unanswered; "
+                    "they are in no latency"
+                )
+            unstable = mine["unstable"].astype(bool)
+            if unstable.any():
+                said.append(
+                    f"{label} overloads a station in {int(unstable.sum())} of {len(mine)} worlds: its latencies grow "
+                    "with the length of the run, and say nothing about any other length"
+                )
+        return tuple(said)
+
+    @property
+    def sentence(self) -> str:
+        """What one would say to somebody who asks which is best."""
+        from_bounds = [label for label in self.labels if label in self.bounds]
+        free = [label for label in self.labels if label not in self.bounds] or list(self.labels)
+        best, name = free[0], METRICS[self.metric][0]
+        parts = [f"Over {len(self.seeds)} worlds {best} has the best {name} of those that can be built: "
+                 if from_bounds else f"Over {len(self.seeds)} worlds {best} has the best {name}: "]  # fmt: skip
+        parts[0] += f"{self._shown(_mean(self.values(best)))}."
+        told = [self._against(best, other) for other in free[1:]]
+        parts += told
+        parts += [self._beyond(best, bound) for bound in from_bounds]
+        return " ".join(parts)
+
+    def _against(self, best: str, other: str) -> str:
+        gap = self.difference(best, other)
+        said = verdict(gap)
+        if said == "the same":
+            return f"{other} is the same in every world."
+        if said == "no interval":
+            return f"{other} cannot be compared with it: {gap.problem}."
+        if said == "cannot be told apart":
+            return (
+                f"It cannot be told from {other} (difference {self._shown(gap.mean)}, "
+                f"between {self._shown(gap.low)} and {self._shown(gap.high)})."
+            )
+        low, high = sorted((abs(gap.low), abs(gap.high)))
+        return (
+            f"{other} is worse by {self._shown(abs(gap.mean))}{self._share(gap, best)}, "
+            f"between {self._shown(low)} and {self._shown(high)}."
+        )
+
+    def _beyond(self, best: str, bound: str) -> str:
+        """Say what knowing everything would gain over *best*, if it would."""
+        gap = self.difference(best, bound)
+        worse = gap.mean if METRICS[self.metric][1] else -gap.mean
+        if verdict(gap) == "clear" and worse > 0:
+            return f"Knowing everything ({bound}) would gain another {self._shown(worse)}{self._share(gap, best)}."
+        return f"Knowing everything ({bound}) has no clear advantage in this."
+
+    def _share(self, gap: Interval, of: str) -> str:
+        whole = abs(_mean(self.values(of)))
+        return f" ({abs(gap.mean) / whole:.0%})" if whole else ""
+
+    def _shown(self, value: float) -> str:
+        return shown(value, self.metric)
+
+    def _best_per_seed(self) -> list[str]:
+        table = pd.DataFrame({label: self.values(label) for label in self.labels}, index=list(self.seeds))
+        table = table.dropna(how="all")
+        found = table.idxmin(axis=1) if METRICS[self.metric][1] else table.idxmax(axis=1)
+        return [str(label) for label in found]
+
+    def __repr__(self) -> str:
+        """Say what was compared."""
+        return f"Comparison({self.scenario!r}: {', '.join(self.labels)}; {len(self.seeds)} seeds)"
+
+    def __str__(self) -> str:
+        """Write the sentence."""
+        return self.sentence
+
+
+def compare(
+    *given: Given,
+    seeds: int | Iterable[int] = 20,
+    metric: str = "latency_mean_s",
+    level: float = 0.95,
+    jobs: int | None = None,
+    progress: Done | None = None,
+) -> Comparison:
+    """Compare techniques in the same worlds.
+
+    Args:
+        *given: scenarios (object, file, shipped name), techniques (object, or name as ``fixed-split:split_point=32``)
+            applied to the one scenario given, saved runs (object or folder), lists of runs.
+        seeds: how many worlds (from the scenario's seed on), or which; saved runs bring theirs.
+        metric: what to rank by, one of :data:`METRICS`.
+        level: probability of the intervals.
+        jobs: processes; one per core by default.
+        progress: called with the runs done and their number.
+
+    Raises:
+        ScenarioError: nothing to compare, or different worlds.
+        ResultsError: fewer than two seeds, an unknown metric, or saved runs without two seeds in common.
+    """
+    if metric not in METRICS:
+        raise ResultsError(f'no metric "{metric}".{did_you_mean(metric, METRICS)} Known: {", ".join(METRICS)}')
+    sides = contestants(given)
+    worlds = _worlds(sides, seeds)
+    tasks = [(side, seed) for seed in worlds for side in sides if side.scenario is not None]
+    ready = {(side.label, saved.meta["seed"]): _digest(saved) for side in sides for saved in side.runs}
+    bare = {side.label: side.scenario.with_({"record": "requests"}) for side in sides if side.scenario is not None}
+    todo = [(bare[side.label], seed) for side, seed in tasks]
+    for done, (index, digest) in enumerate(each_run(todo, _digest, jobs), start=1):
+        side, seed = tasks[index]
+        ready[side.label, seed] = digest
+        if progress is not None:
+            progress(done, len(tasks))
+    runs, over_time = [], []
+    for side in sides:
+        for seed in worlds:
+            figures, bins = ready[side.label, seed]
+            runs.append({"label": side.label, "seed": seed, **figures})
+            over_time.append(bins.assign(label=side.label, seed=seed))
+    frame = pd.concat(over_time, ignore_index=True)[["label", "seed", "from_s", "to_s", "requests", "latency_sum_s"]]
+    table = pd.DataFrame(runs)
+    meta = {key: table[key].iloc[0] for key in ("offing", "grade", "networks")} | {"first_seed": worlds[0]}
+    name = sides[0].scenario.name if sides[0].scenario is not None else str(sides[0].runs[0].meta["scenario"])
+    bounds = tuple(side.label for side in sides if side.clairvoyant)
+    return Comparison(table.drop(columns=["offing", "networks"]), frame, name, metric, level, bounds, meta)
+
+
+def _worlds(sides: Sequence[Contestant], seeds: int | Iterable[int]) -> list[int]:
+    """Return the seeds all contestants have."""
+    saved = [{int(saved.meta["seed"]) for saved in side.runs} for side in sides if side.runs]
+    if saved:
+        common = sorted(set.intersection(*saved))
+        if len(common) < 2:
+            raise ResultsError(
+                f"the saved runs have {len(common)} seeds in common, an interval needs two or more; save runs with "
+                "replications: 10 in the scenario"
+            )
+        return common
+    if isinstance(seeds, int):
+        first = next(side.scenario.entry.seed for side in sides if side.scenario is not None)
+        seeds = range(first, first + seeds)
+    worlds = list(dict.fromkeys(int(seed) for seed in seeds))
+    if len(worlds) < 2:
+        raise ResultsError(f"{len(worlds)} seed came; an interval needs at least two worlds, e.g. --seeds 20")
+    return worlds
+
+
+def _digest(results: Results) -> tuple[dict[str, Any], pd.DataFrame]:
+    """Return what a comparison needs of one run; the rest is forgotten, since there are many."""
+    summary = results.summary()
+    outcomes = summary["outcomes"]
+    figures = {
+        **{metric: summary[metric] for metric in METRICS},
+        "requests": summary["requests"],
+        "unanswered": outcomes.get("unfinished", 0) + outcomes.get("lost", 0),
+        "redeployments": summary["redeployments"],
+        "downtime_s": summary["downtime_s"],
+        "unstable": bool(summary["unstable"]),
+        "grade": summary["grade"],
+        "offing": results.provenance.get("offing", ""),
+        "networks": bandwidth_evidence(results.provenance.get("networks", {})),
+    }
+    columns = results.columns["requests"]
+    answered = np.isfinite(columns["finish_s"]) & (columns["arrival_s"] >= results.meta["warmup_s"])
+    edges = np.linspace(0.0, results.meta["until_s"], BINS + 1)
+    place = np.clip(np.searchsorted(edges, columns["arrival_s"][answered], side="right") - 1, 0, BINS - 1)
+    bins = pd.DataFrame(
+        {
+            "from_s": edges[:-1],
+            "to_s": edges[1:],
+            "requests": np.bincount(place, minlength=BINS),
+            "latency_sum_s": np.bincount(place, weights=columns["latency_s"][answered], minlength=BINS),
+        }
+    )
+    return figures, bins
+
+
+def shown(value: float, metric: str) -> str:
+    """Write *value* of *metric* with its unit."""
+    if not math.isfinite(value):
+        return "-"
+    if metric.endswith("_per_s"):
+        return f"{value:.4g} /s"
+    if metric.endswith("_j"):
+        return f"{value:.4g} J"
+    return seconds(value, 3)
+
+
+def verdict(gap: Interval) -> str:
+    """Say what an interval of a difference shows: clear, cannot be told apart, the same, or no interval."""
+    if not gap.reliable:
+        return "no interval"
+    if gap.low == gap.high == 0.0:
+        return "the same"
+    return "clear" if gap.low > 0.0 or gap.high < 0.0 else "cannot be told apart"
+
+
+def _mean(values: Sequence[float]) -> float:
+    return math.fsum(values) / len(values)
