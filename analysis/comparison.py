@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import combinations
 from typing import Any
@@ -24,25 +24,18 @@ from analysis.subject import bandwidth_evidence
 from simulator import Results
 from simulator.commands.tables import seconds
 from simulator.foundation.errors import ResultsError, did_you_mean
+from simulator.results.replications import FIGURES
 from simulator.results.statistics import Interval, p_value, paired, t_interval
 from simulator.run.replicate import Done, each_run
 
-METRICS: dict[str, tuple[str, bool]] = {
-    "latency_mean_s": ("mean latency", True),
-    "latency_p50_s": ("median latency", True),
-    "latency_p95_s": ("95 % latency", True),
-    "latency_p99_s": ("99 % latency", True),
-    "goodput_per_s": ("goodput", False),
-    "throughput_per_s": ("throughput", False),
-    "energy_j": ("energy", True),
-    "request_device_energy_j": ("device energy per request", True),
-}
-"""Figure of a run → what it is called, and whether less is better."""
-
-EXTRAS = ("unanswered", "redeployments", "downtime_s")
+EXTRAS = ("unanswered", "changes", "downtime_s")
 """What else is told of each run."""
 BINS = 60
 """Parts of a run for which the mean latency is kept, to be drawn over time."""
+
+
+Digest = tuple[dict[str, Any], pd.DataFrame]
+"""The figures of a run, and its latencies by time of arrival."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -50,7 +43,7 @@ class Comparison:
     """What came out: one row per run, and the statements that rest on them."""
 
     runs: pd.DataFrame
-    """One row per (label, seed): the figures of ``METRICS`` and ``EXTRAS``, requests, and ``unstable``."""
+    """One row per (label, seed): the figures of ``FIGURES`` and ``EXTRAS``, requests, and ``unstable``."""
     over_time: pd.DataFrame
     """One row per (label, seed, bin): from_s, to_s (of arrival), requests answered, latency_sum_s; no warm-up."""
     scenario: str
@@ -58,6 +51,8 @@ class Comparison:
     level: float = 0.95
     bounds: tuple[str, ...] = ()
     """Contestants that know what nobody can."""
+    against: str = ""
+    """The one that all are compared with; each with each, where it is empty."""
     meta: Mapping[str, Any] = field(default_factory=dict)
     """Version, weakest evidence, and where bandwidths come from that are not constants."""
 
@@ -65,7 +60,7 @@ class Comparison:
     def labels(self) -> tuple[str, ...]:
         """The contestants, best first."""
         means = self.runs.groupby("label", sort=False)[self.metric].mean()
-        order = means.sort_values(ascending=METRICS[self.metric][1], kind="stable")
+        order = means.sort_values(ascending=FIGURES[self.metric].less, kind="stable")
         return tuple(str(label) for label in order.index)
 
     @cached_property
@@ -85,7 +80,7 @@ class Comparison:
         best = self._best_per_seed()
         for label in self.labels:
             row: dict[str, Any] = {"label": label, "seeds": len(self.seeds), "best_in": best.count(label)}
-            for metric in METRICS:
+            for metric in FIGURES:
                 interval = t_interval(self.values(label, metric), self.level)
                 row |= {metric: interval.mean, f"{metric}_low": interval.low, f"{metric}_high": interval.high}
             for extra in EXTRAS:
@@ -94,31 +89,35 @@ class Comparison:
         return pd.DataFrame(rows)
 
     @cached_property
+    def pairs(self) -> tuple[tuple[str, str], ...]:
+        """What is compared with what, the better first."""
+        every = combinations(self.labels, 2)
+        return tuple(pair for pair in every if not self.against or self.against in pair)
+
+    @cached_property
     def differences(self) -> pd.DataFrame:
         """One row per pair (a is the better): mean of a - b, its interval (all at once), adjusted p value, verdict."""
-        pairs = list(combinations(self.labels, 2))
         rows = []
-        for a, b in pairs:
+        for a, b in self.pairs:
             p = p_value(self.values(a), self.values(b))
             interval = self.difference(a, b)
             rows.append(
                 {
                     "a": a, "b": b, "metric": self.metric, "difference": interval.mean, "low": interval.low,
                     "high": interval.high, "relative": interval.mean / (_mean(self.values(b)) or math.nan),
-                    "p_adjusted": min(1.0, len(pairs) * p), "verdict": verdict(interval),
+                    "p_adjusted": min(1.0, len(self.pairs) * p), "verdict": verdict(interval),
                 }
             )  # fmt: skip
         return pd.DataFrame(rows)
 
     def difference(self, a: str, b: str) -> Interval:
         """Return the interval of the mean of a - b, one of all pairs that hold at once."""
-        count = len(self.labels)
-        return paired(self.values(a), self.values(b), self.level, count * (count - 1) // 2)
+        return paired(self.values(a), self.values(b), self.level, len(self.pairs))
 
     @cached_property
     def regret(self) -> pd.DataFrame:
         """One row per contestant: how much worse than the best one it is on average [unit of the metric]."""
-        best, less = self.labels[0], METRICS[self.metric][1]
+        best, less = self.labels[0], FIGURES[self.metric].less
         rows = []
         for label in self.labels:
             a, b = (label, best) if less else (best, label)
@@ -146,6 +145,13 @@ class Comparison:
                     f"{label} overloads a station in {int(unstable.sum())} of {len(mine)} worlds: its latencies grow "
                     "with the length of the run, and say nothing about any other length"
                 )
+        known = self.runs.groupby("label", sort=False)["knowledge"].first()
+        looking = {label: text for label, text in known.items() if label not in self.bounds and "nothing:" not in text}
+        if len(set(looking.values())) > 1:
+            said.append(
+                "they do not know the same: " + "; ".join(f"{label}: {text}" for label, text in looking.items())
+                + " (knowledge: in the scenario holds for all)"
+            )  # fmt: skip
         return tuple(said)
 
     @property
@@ -153,12 +159,11 @@ class Comparison:
         """What one would say to somebody who asks which is best."""
         from_bounds = [label for label in self.labels if label in self.bounds]
         free = [label for label in self.labels if label not in self.bounds] or list(self.labels)
-        best, name = free[0], METRICS[self.metric][0]
-        parts = [f"Over {len(self.seeds)} worlds {best} has the best {name} of those that can be built: "
-                 if from_bounds else f"Over {len(self.seeds)} worlds {best} has the best {name}: "]  # fmt: skip
-        parts[0] += f"{self._shown(_mean(self.values(best)))}."
-        told = [self._against(best, other) for other in free[1:]]
-        parts += told
+        best, name = free[0], FIGURES[self.metric].name
+        apart = f" (leaving the bound {' and '.join(from_bounds)} aside)" if from_bounds else ""
+        value = self._shown(_mean(self.values(best)))
+        parts = [f"Over {len(self.seeds)} worlds {best} has the best {name}{apart}: {value}."]
+        parts += [self._against(best, other) for other in free[1:] if not self.against or self.against in (best, other)]
         parts += [self._beyond(best, bound) for bound in from_bounds]
         return " ".join(parts)
 
@@ -168,10 +173,10 @@ class Comparison:
         if said == "the same":
             return f"{other} is the same in every world."
         if said == "no interval":
-            return f"{other} cannot be compared with it: {gap.problem}."
+            return f"{other} cannot be compared with {best}: {gap.problem}."
         if said == "cannot be told apart":
             return (
-                f"It cannot be told from {other} (difference {self._shown(gap.mean)}, "
+                f"{other} cannot be told from {best} (difference {self._shown(gap.mean)}, "
                 f"between {self._shown(gap.low)} and {self._shown(gap.high)})."
             )
         low, high = sorted((abs(gap.low), abs(gap.high)))
@@ -183,10 +188,10 @@ class Comparison:
     def _beyond(self, best: str, bound: str) -> str:
         """Say what knowing everything would gain over *best*, if it would."""
         gap = self.difference(best, bound)
-        worse = gap.mean if METRICS[self.metric][1] else -gap.mean
+        worse = gap.mean if FIGURES[self.metric].less else -gap.mean
         if verdict(gap) == "clear" and worse > 0:
-            return f"Knowing everything ({bound}) would gain another {self._shown(worse)}{self._share(gap, best)}."
-        return f"Knowing everything ({bound}) has no clear advantage in this."
+            return f"Knowing everything ({bound}) would gain {self._shown(worse)}{self._share(gap, best)} on {best}."
+        return f"Knowing everything ({bound}) has no clear advantage over {best} in this."
 
     def _share(self, gap: Interval, of: str) -> str:
         whole = abs(_mean(self.values(of)))
@@ -198,7 +203,7 @@ class Comparison:
     def _best_per_seed(self) -> list[str]:
         table = pd.DataFrame({label: self.values(label) for label in self.labels}, index=list(self.seeds))
         table = table.dropna(how="all")
-        found = table.idxmin(axis=1) if METRICS[self.metric][1] else table.idxmax(axis=1)
+        found = table.idxmin(axis=1) if FIGURES[self.metric].less else table.idxmax(axis=1)
         return [str(label) for label in found]
 
     def __repr__(self) -> str:
@@ -212,9 +217,10 @@ class Comparison:
 
 def compare(
     *given: Given,
-    seeds: int | Iterable[int] = 20,
+    seeds: int | Iterable[int] | None = None,
     metric: str = "latency_mean_s",
     level: float = 0.95,
+    against: str | None = None,
     jobs: int | None = None,
     progress: Done | None = None,
 ) -> Comparison:
@@ -223,9 +229,10 @@ def compare(
     Args:
         *given: scenarios (object, file, shipped name), techniques (object, or name as ``fixed-split:split_point=32``)
             applied to the one scenario given, saved runs (object or folder), lists of runs.
-        seeds: how many worlds (from the scenario's seed on), or which; saved runs bring theirs.
-        metric: what to rank by, one of :data:`METRICS`.
+        seeds: how many worlds (from the scenario's seed on; 20 unless said), or which; saved runs bring theirs.
+        metric: what to rank by, one of :data:`FIGURES`.
         level: probability of the intervals.
+        against: label of the one to compare all others with, instead of each with each.
         jobs: processes; one per core by default.
         progress: called with the runs done and their number.
 
@@ -233,19 +240,14 @@ def compare(
         ScenarioError: nothing to compare, or different worlds.
         ResultsError: fewer than two seeds, an unknown metric, or saved runs without two seeds in common.
     """
-    if metric not in METRICS:
-        raise ResultsError(f'no metric "{metric}".{did_you_mean(metric, METRICS)} Known: {", ".join(METRICS)}')
+    if metric not in FIGURES:
+        raise ResultsError(f'no metric "{metric}".{did_you_mean(metric, FIGURES)} Known: {", ".join(FIGURES)}')
     sides = contestants(given)
+    if against is not None and against not in [side.label for side in sides]:
+        labels = [side.label for side in sides]
+        raise ResultsError(f'none is called "{against}".{did_you_mean(against, labels)} Here are: {", ".join(labels)}')
     worlds = _worlds(sides, seeds)
-    tasks = [(side, seed) for seed in worlds for side in sides if side.scenario is not None]
-    ready = {(side.label, saved.meta["seed"]): _digest(saved) for side in sides for saved in side.runs}
-    bare = {side.label: side.scenario.with_({"record": "requests"}) for side in sides if side.scenario is not None}
-    todo = [(bare[side.label], seed) for side, seed in tasks]
-    for done, (index, digest) in enumerate(each_run(todo, _digest, jobs), start=1):
-        side, seed = tasks[index]
-        ready[side.label, seed] = digest
-        if progress is not None:
-            progress(done, len(tasks))
+    ready = _played(sides, worlds, jobs, progress)
     runs, over_time = [], []
     for side in sides:
         for seed in worlds:
@@ -254,16 +256,47 @@ def compare(
             over_time.append(bins.assign(label=side.label, seed=seed))
     frame = pd.concat(over_time, ignore_index=True)[["label", "seed", "from_s", "to_s", "requests", "latency_sum_s"]]
     table = pd.DataFrame(runs)
-    meta = {key: table[key].iloc[0] for key in ("offing", "grade", "networks")} | {"first_seed": worlds[0]}
+    meta = {key: table[key].iloc[0] for key in ("offing", "grade", "networks")}
     name = sides[0].scenario.name if sides[0].scenario is not None else str(sides[0].runs[0].meta["scenario"])
     bounds = tuple(side.label for side in sides if side.clairvoyant)
-    return Comparison(table.drop(columns=["offing", "networks"]), frame, name, metric, level, bounds, meta)
+    kept = table.drop(columns=["offing", "networks"])
+    return Comparison(kept, frame, name, metric, level, bounds, against or "", meta)
 
 
-def _worlds(sides: Sequence[Contestant], seeds: int | Iterable[int]) -> list[int]:
+def _played(
+    sides: Sequence[Contestant], worlds: Sequence[int], jobs: int | None, progress: Done | None
+) -> dict[tuple[str, int], Digest]:
+    """Return what is kept of each contestant's run in each world.
+
+    Where warm-ups were looked for, all contestants leave out what the longest in their world does: they would not be
+    paired if each left out other requests.
+    """
+    bare = {side.label: side.scenario.with_({"record": "requests"}) for side in sides if side.scenario is not None}
+    saved = {(side.label, int(run.meta["seed"])): run for side in sides for run in side.runs}
+    ready = {key: _digest(run) for key, run in saved.items()}
+    todo = [(label, seed) for seed in worlds for label in bare]
+    runs = each_run([(bare[label], seed) for label, seed in todo], _digest, jobs)
+    for done, (index, digest) in enumerate(runs, start=1):
+        ready[todo[index]] = digest
+        if progress is not None:
+            progress(done, len(todo))
+    cuts = {seed: max(ready[side.label, seed][0]["warmup_s"] for side in sides) for seed in worlds}
+    again = [key for key in ready if key[1] in cuts and ready[key][0]["warmup_s"] < cuts[key[1]]]
+    anew = [key for key in again if key not in saved]
+    for key in set(again) - set(anew):
+        ready[key] = _digest(replace(saved[key], meta={**saved[key].meta, "warmup_s": cuts[key[1]]}))
+    shorter = [(bare[label].with_({"warmup": f"{cuts[seed]!r} s"}), seed) for label, seed in anew]
+    for index, digest in each_run(shorter, _digest, jobs):
+        ready[anew[index]] = digest
+    return ready
+
+
+def _worlds(sides: Sequence[Contestant], seeds: int | Iterable[int] | None) -> list[int]:
     """Return the seeds all contestants have."""
     saved = [{int(saved.meta["seed"]) for saved in side.runs} for side in sides if side.runs]
     if saved:
+        if seeds is not None:
+            raise ResultsError("saved runs bring their seeds; leave --seeds out")
         common = sorted(set.intersection(*saved))
         if len(common) < 2:
             raise ResultsError(
@@ -271,6 +304,7 @@ def _worlds(sides: Sequence[Contestant], seeds: int | Iterable[int]) -> list[int
                 "replications: 10 in the scenario"
             )
         return common
+    seeds = 20 if seeds is None else seeds
     if isinstance(seeds, int):
         first = next(side.scenario.entry.seed for side in sides if side.scenario is not None)
         seeds = range(first, first + seeds)
@@ -280,15 +314,17 @@ def _worlds(sides: Sequence[Contestant], seeds: int | Iterable[int]) -> list[int
     return worlds
 
 
-def _digest(results: Results) -> tuple[dict[str, Any], pd.DataFrame]:
+def _digest(results: Results) -> Digest:
     """Return what a comparison needs of one run; the rest is forgotten, since there are many."""
     summary = results.summary()
     outcomes = summary["outcomes"]
     figures = {
-        **{metric: summary[metric] for metric in METRICS},
+        **{metric: summary[metric] for metric in FIGURES},
         "requests": summary["requests"],
         "unanswered": outcomes.get("unfinished", 0) + outcomes.get("lost", 0),
-        "redeployments": summary["redeployments"],
+        "changes": summary["changes"],
+        "warmup_s": summary["warmup_s"],
+        "knowledge": summary["knowledge"],
         "downtime_s": summary["downtime_s"],
         "unstable": bool(summary["unstable"]),
         "grade": summary["grade"],

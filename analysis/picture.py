@@ -10,6 +10,7 @@ import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from textwrap import wrap
 from typing import Any
 
 import matplotlib as mpl
@@ -164,6 +165,11 @@ def name_ticks(axes: Axes, names: Sequence[str], always: Sequence[int] = (), mos
     places = sorted(shown)
     axes.set_xticks(places, [names[i] for i in places], rotation=90, fontsize=7)
     axes.tick_params(axis="x", length=2)
+
+
+def folded(text: str, width: int = 32) -> str:
+    """Return a long name on several lines."""
+    return "\n".join(wrap(text, width)) or text
 
 
 def scale(largest: float) -> tuple[float, str]:

@@ -134,7 +134,7 @@ pairs[["a", "b", "difference", "low", "high", "verdict"]]
 # %%
 found = compare(scenario, "device-only", "fixed-split:split_point=32", "min-latency", "oracle", seeds=20)
 print(found.sentence)
-found.means[["label", "latency_mean_s", "latency_mean_s_low", "latency_mean_s_high", "latency_p95_s", "redeployments"]]
+found.means[["label", "latency_mean_s", "latency_mean_s_low", "latency_mean_s_high", "latency_p95_s", "changes"]]
 
 # %% [markdown]
 # An interval that crosses zero means: so many drives do not tell. It does not mean that there is no difference. The next
@@ -169,7 +169,7 @@ bills = compare(
     scenario, "adaptive:switch=pause-resume", "adaptive:switch=hot-standby", "fixed-split:split_point=32", seeds=10
 )
 print(bills.sentence)
-bills.means[["label", "latency_mean_s", "latency_mean_s_low", "latency_mean_s_high", "redeployments", "downtime_s"]]
+bills.means[["label", "latency_mean_s", "latency_mean_s_low", "latency_mean_s_high", "changes", "downtime_s"]]
 
 # %%
 means = bills.means.set_index("label")["latency_mean_s"]
@@ -219,10 +219,10 @@ class Patient(Technique):
 # %%
 mine = compare(scenario, Patient(), "oracle", seeds=10)
 print(mine.sentence)
-mine.means[["label", "latency_mean_s", "redeployments", "downtime_s", "best_in"]]
+mine.means[["label", "latency_mean_s", "changes", "downtime_s", "best_in"]]
 
 # %%
-changes = mine.means.set_index("label")["redeployments"]
+changes = mine.means.set_index("label")["changes"]
 assert changes["Patient"] < changes["adaptive"]
 print(f"{changes['Patient']:.1f} changes a drive instead of {changes['adaptive']:.1f}")
 

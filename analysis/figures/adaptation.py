@@ -16,7 +16,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from analysis.figures.map import MBIT, shades
-from analysis.picture import BLACK, GREEN, GREY, RED, Picture, duration, legend_above, paper, scale
+from analysis.picture import BLACK, GREY, RED, Picture, duration, legend_above, paper, scale
 from analysis.subject import Subject
 from simulator import Results
 from simulator.foundation.errors import ResultsError
@@ -28,7 +28,7 @@ NAMED = 6
 TRUE: Any = {"color": GREY, "linewidth": 1.3}
 KNOWN: Any = {"color": BLACK, "marker": "o", "linestyle": "", "markersize": 3.5}
 OUT: Any = {"color": RED, "alpha": 0.14, "linewidth": 0}
-CHANGE: Any = {"color": GREEN, "alpha": 0.55, "linewidth": 0.9}
+CHANGE: Any = {"color": BLACK, "alpha": 0.45, "linewidth": 0.9, "linestyle": ":"}
 
 
 def draw(subject: Subject) -> Picture:
@@ -210,7 +210,7 @@ def _held(axes: Axes, chosen: pd.DataFrame) -> None:
     down = chosen[chosen["hook"] == "adapt"]
     for begin, length in zip(down["time_s"], down["downtime_s"], strict=True):
         axes.axvline(begin, zorder=0, **CHANGE)
-        axes.axvspan(begin, begin + length, color=GREEN, alpha=0.25, linewidth=0, zorder=0)
+        axes.axvspan(begin, begin + length, color=BLACK, alpha=0.15, linewidth=0, zorder=0)
 
 
 def _out(axes: Axes, truth: pd.DataFrame) -> None:

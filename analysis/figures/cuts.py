@@ -28,6 +28,10 @@ def draw(subject: Subject) -> Picture:
     latency = table["latency_s"].to_numpy(dtype=float)
     top = 1.35 * max(latency[0], latency[-1], latency[best])  # the two ends are what a cut has to beat
     finding = f"Best: {_where(table, best, len(model))}, {duration(latency[best])} ({table['placement'].iloc[best]})"
+    if not subject.cluster.steady and subject.view.reachable_servers:
+        way = subject.cluster.network.route(device, subject.view.reachable_servers[0]).legs[0]
+        rate = min(wire.channel.bandwidth.at(0.0) for wire in way.wires)
+        finding += f"; at time 0, when {way.name} carries {rate * 8e-6:.3g} Mbit/s"
     beyond = np.flatnonzero(latency > top)
     if len(beyond):
         finding += f"; bars with a triangle go on, up to {duration(latency.max())}"

@@ -15,9 +15,10 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter
 
-from analysis.comparison import METRICS, Comparison, shown
+from analysis.comparison import Comparison, shown
 from analysis.figures.gantt import COLOURS
-from analysis.picture import BLACK, GREY, Picture, paper, scale
+from analysis.picture import BLACK, GREY, Picture, folded, paper, scale
+from simulator.results.replications import FIGURES
 
 LINE = 140
 """So many letters fit below a figure, beside what stands between them."""
@@ -42,7 +43,7 @@ def draw(found: Comparison) -> Picture:
     """Draw the paired differences of *found*, the better technique first."""
     pairs = found.differences.head(PAIRS)
     table = tabulate(found)
-    name, less = METRICS[found.metric]
+    name, _, less = FIGURES[found.metric]
     clear = int((found.differences["verdict"] == "clear").sum())
     at_once = ", all at once" if len(found.differences) > 1 else ""
     finding = (
@@ -57,7 +58,8 @@ def draw(found: Comparison) -> Picture:
         dots = table.loc[(table["a"] == pair["a"]) & (table["b"] == pair["b"]), "difference"].to_numpy(dtype=float)
         _pair(axes, row, pair, dots / unit, unit)
     bent = ", log. away from 0" if _scale(axes, pairs, unit) else ""
-    axes.set_yticks(range(len(pairs)), [f"{a}\n− {b}" for a, b in zip(pairs["a"], pairs["b"], strict=True)], fontsize=8)
+    names = [f"{folded(a)}\n− {folded(b)}" for a, b in zip(pairs["a"], pairs["b"], strict=True)]
+    axes.set_yticks(range(len(pairs)), names, fontsize=8)
     axes.set_ylim(len(pairs) - 0.5, -0.7)
     axes.set_xlabel(
         f"difference in {name} [{symbol}{bent}]      {'left' if less else 'right'} of the line the first is better"

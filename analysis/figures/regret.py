@@ -18,7 +18,7 @@ from matplotlib.axes import Axes
 
 from analysis.comparison import Comparison
 from analysis.figures.differences import caption
-from analysis.picture import BLACK, Picture, duration, paper, scale
+from analysis.picture import BLACK, Picture, duration, folded, paper, scale
 from simulator.results.statistics import t_interval
 
 Array = npt.NDArray[np.float64]
@@ -49,7 +49,7 @@ def draw(found: Comparison) -> Picture:
         axes.plot(time, mean, color=colour, linewidth=2)
         if inside:
             axes.fill_between(time, mine["low_s"] / unit, mine["high_s"] / unit, color=colour, alpha=0.15, linewidth=0)
-        said = f"{label}: {duration(each[label])} a request" + ("" if inside else " ↑")
+        said = folded(f"{label}: {duration(each[label])} a request", 46) + ("" if inside else " ↑")
         ends.append((min(mean.iloc[-1], top / unit), said, colour))
     lowest = float(table["low_s"].min())
     bottom = max(lowest, -0.2 * top) if lowest < -0.02 * top else 0.0
@@ -118,7 +118,7 @@ def _names(axes: Axes, ends: Sequence[tuple[float, str, str]]) -> None:
     """Write each name (height, name, colour; lowest first) where its curve ends, moved apart where they would meet."""
     (low, high), below = axes.get_ylim(), -1.0
     for height, name, colour in ends:
-        below = max((height - low) / (high - low), below + APART)
+        below = max((height - low) / (high - low), below + APART * (1 + name.count("\n")))
         axes.annotate(
             name, (1.0, below), xycoords="axes fraction", xytext=(6, 0), textcoords="offset points", fontsize=8.5,
             va="center", color=colour,

@@ -13,7 +13,7 @@ import yaml
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from simulator.commands.tables import replication_tables, summary_tables, wide_console
+from simulator.commands.tables import plain, replication_tables, summary_tables, wide_console
 from simulator.foundation.errors import ResultsError, ScenarioError
 from simulator.results.frames import Results, free_place
 from simulator.results.replications import across
@@ -25,7 +25,8 @@ from simulator.scenario.scenario import Scenario
 
 ScenarioArgument = Annotated[str, typer.Argument(help="A scenario file, or the name of a shipped one.")]
 SetOption = Annotated[
-    list[str] | None, typer.Option("--set", metavar="PATH=VALUE", help="Change a value: links.uplink.up='5 Mbit/s'.")
+    list[str] | None,
+    typer.Option("--set", metavar="PATH=VALUE", help="Change a value: links.uplink.bandwidth='5 Mbit/s'."),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output, nothing else.")]
 
@@ -167,19 +168,10 @@ def _show(runs: list[Results], as_json: bool) -> None:
     """Print one run, or several of one scenario."""
     summary = runs[0].summary() if len(runs) == 1 else across(runs)
     if as_json:
-        sys.stdout.write(json.dumps(_plain(summary), indent=1) + "\n")
+        sys.stdout.write(json.dumps(plain(summary), indent=1) + "\n")
         return
     console = wide_console()
     for table in summary_tables(summary) if len(runs) == 1 else replication_tables(summary):
         console.print(table)
     for sentence in summary["warnings"]:
         console.print(f"Warning: {sentence}", style="yellow", markup=False, highlight=False)
-
-
-def _plain(value: Any) -> Any:
-    """Return *value* with numbers that JSON does not know as null."""
-    if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_plain(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value

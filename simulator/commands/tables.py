@@ -9,6 +9,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from simulator.results.replications import FIGURES, TOLD_TOO
 from simulator.results.steady import MSER
 
 PARTS = {
@@ -40,7 +41,18 @@ def seconds(value: float | None, digits: int = 4) -> str:
 
 def number(value: float, digits: int = 4) -> str:
     """Write a number to so many digits, whole where it has more before the point."""
-    return f"{value:.0f}" if 10**digits <= abs(value) < 1e6 else f"{value:.{digits}g}"
+    text = f"{value:.{digits}g}"
+    return f"{float(text) if digits < 4 else value:.0f}" if "e+" in text and abs(value) < 1e6 else text
+
+
+def plain(value: Any) -> Any:
+    """Return *value* as JSON knows it: numbers that are none as null."""
+    value = value.item() if hasattr(value, "item") else value
+    if isinstance(value, dict):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [plain(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def summary_tables(summary: dict[str, Any]) -> Iterator[Table]:
@@ -86,21 +98,6 @@ def _overview(s: dict[str, Any]) -> Table:
     return table
 
 
-FIGURES = {
-    "latency_mean_s": ("latency mean", "s"),
-    "latency_p50_s": ("latency median", "s"),
-    "latency_p95_s": ("latency 95 %", "s"),
-    "latency_p99_s": ("latency 99 %", "s"),
-    "throughput_per_s": ("throughput", "/s"),
-    "goodput_per_s": ("goodput", "/s"),
-    "request_device_energy_j": ("energy per request", "J"),
-    "energy_j": ("energy of all nodes", "J"),
-    "hold_s": ("waiting for redeployment", "s"),
-    "regret_mean_s": ("regret to the oracle", "s"),
-}
-"""Figure of several runs → what it is called, and its unit."""
-
-
 def replication_tables(found: dict[str, Any]) -> Iterator[Table]:
     """Yield the table of several runs of one scenario."""
     seeds = found["seeds"]
@@ -110,7 +107,7 @@ def replication_tables(found: dict[str, Any]) -> Iterator[Table]:
     table.add_column("mean", justify="right")
     table.add_column(f"{100 * found['level']:g} % interval", justify="right")
     table.add_column("least to most", justify="right")
-    for key, (name, unit) in FIGURES.items():
+    for key, (name, unit, _) in {**FIGURES, **TOLD_TOO}.items():
         if key not in found["figures"]:
             continue
         figure = found["figures"][key]

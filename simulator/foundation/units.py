@@ -55,7 +55,9 @@ class Dimension:
         if not unit and "" not in self.units:
             raise UnitError(f'{text} has no unit; write e.g. "{self.example}" (known: {self._known()})')
         if unit not in self.units:
-            hint = did_you_mean(unit, self.units)
+            bits = f"{unit[:-3]}bit/s"  # Mbps is bits everywhere else
+            known = unit.endswith("bps") and bits in self.units
+            hint = f' Did you mean "{bits}"?' if known else did_you_mean(unit, self.units)
             raise UnitError(f'"{unit}" is not a unit of {self.name} in {text!r}.{hint} Known: {self._known()}')
         return self.check(float(number) * self.units[unit], text)
 

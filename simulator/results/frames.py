@@ -195,6 +195,9 @@ class Results:
             ResultsError: if the folder is not one.
         """
         path = Path(folder)
+        seeds = saved_seeds(path)
+        if seeds:
+            raise ResultsError(f"{folder} holds {len(seeds)} runs; choose one of them, such as {seeds[0]}")
         try:
             meta = json.loads((path / "meta.json").read_text(encoding="utf-8"))
             provenance = json.loads((path / "provenance.json").read_text(encoding="utf-8"))
@@ -239,6 +242,7 @@ class Results:
         nodes = self.columns["nodes"]
         decisions = self.columns["decisions"]
         adapted = decisions["hook"] == "adapt"
+        sources = set(decisions["source"][decisions["hook"] == "place"].tolist())  # whose first decision is no change
         unstable = overloaded(self.columns, self.meta["arrivals"])
         interval = mean_interval(columns, self.meta, unstable)
         return {
@@ -264,6 +268,7 @@ class Results:
             "placements": dict(sorted(zip(splits.tolist(), uses.tolist(), strict=True), key=lambda kv: -kv[1])),
             "node_energy_j": dict(zip(nodes["node"].tolist(), nodes["energy_j"].tolist(), strict=True)),
             "node_utilisation": dict(zip(nodes["node"].tolist(), nodes["utilisation"].tolist(), strict=True)),
+            "changes": int(np.isin(decisions["hook"].astype(str), ("place", "adapt")).sum()) - len(sources),
             "redeployments": int(adapted.sum()),
             "downtime_s": float(decisions["downtime_s"][adapted].sum()),
             **{

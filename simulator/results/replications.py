@@ -8,18 +8,39 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from simulator.foundation.errors import ResultsError
 from simulator.profiles.hardware import worst
 from simulator.results.frames import Results
 from simulator.results.statistics import t_interval
 
-FIGURES = (
-    "latency_mean_s", "latency_p50_s", "latency_p95_s", "latency_p99_s", "throughput_per_s", "goodput_per_s",
-    "request_device_energy_j", "energy_j", "hold_s", "regret_mean_s",
-)  # fmt: skip
-"""What is estimated: keys of a run's summary, and the mean time a request waited for a redeployment."""
+
+class Figure(NamedTuple):
+    """A number that a run gives."""
+
+    name: str
+    unit: str
+    less: bool
+    """Whether less of it is better."""
+
+
+FIGURES = {
+    "latency_mean_s": Figure("mean latency", "s", True),
+    "latency_p50_s": Figure("median latency", "s", True),
+    "latency_p95_s": Figure("95 % latency", "s", True),
+    "latency_p99_s": Figure("99 % latency", "s", True),
+    "throughput_per_s": Figure("throughput", "/s", False),
+    "goodput_per_s": Figure("goodput", "/s", False),
+    "request_device_energy_j": Figure("device energy per request", "J", True),
+    "energy_j": Figure("energy of all nodes", "J", True),
+}
+"""What runs are compared by, or summed up: keys of a run's summary."""
+TOLD_TOO = {
+    "hold_s": Figure("waiting for redeployment", "s", True),
+    "regret_mean_s": Figure("regret to the oracle", "s", True),
+}
+"""What is summed up where there is any."""
 
 SAME = ("scenario", "technique", "knowledge", "deadline_s", "warmup")
 TOLD = 5  # warnings
@@ -42,8 +63,8 @@ def check_replications(runs: Sequence[Results]) -> None:
 def across(runs: Sequence[Results], level: float = 0.95) -> dict[str, Any]:
     """Return the figures of independent *runs* of one scenario as plain numbers.
 
-    Each of :data:`FIGURES` has mean, low and high (Student's interval over the runs; None where there is none, and
-    ``problem`` says why), and ``values``, one per run.
+    Each of :data:`FIGURES` and :data:`TOLD_TOO` has mean, low and high (Student's interval over the runs; None where
+    there is none, and ``problem`` says why), and ``values``, one per run.
 
     Raises:
         ResultsError: for fewer than two runs, or runs of different scenarios.
@@ -51,7 +72,7 @@ def across(runs: Sequence[Results], level: float = 0.95) -> dict[str, Any]:
     check_replications(runs)
     summaries = [run.summary() for run in runs]
     figures = {}
-    for key in FIGURES:
+    for key in (*FIGURES, *TOLD_TOO):
         if key == "regret_mean_s" and key not in summaries[0]:
             continue
         values = [s["latency_parts_s"]["hold"] if key == "hold_s" else s[key] for s in summaries]

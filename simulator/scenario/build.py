@@ -19,9 +19,10 @@ from simulator.profiles.hardware import Hardware, Software
 from simulator.profiles.model import LayerTimes, ModelProfile
 from simulator.profiles.trace import Trace
 from simulator.results.record import Recorder
+from simulator.scenario.capacity import Capacity, find_file
 from simulator.scenario.knowledge import resolve_knowledge, unaffordable
 from simulator.scenario.scenario import Scenario
-from simulator.scenario.schema import Capacity, ClosedEntry, LinkEntry, PeriodicEntry, PoissonEntry, find_file
+from simulator.scenario.schema import ClosedEntry, LinkEntry, PeriodicEntry, PoissonEntry
 from simulator.traces.reader import read_instants
 from simulator.workloads.arrivals import Arrivals, ClosedLoop, Periodic, Poisson, Replay
 from simulator.workloads.dynamics import Outage
@@ -109,6 +110,11 @@ class _Builder:
         model = self.attempt(
             ("model",), lambda: library.model(entry.model.name, entry.model.input, entry.workload.batch)
         )
+        if not isinstance(entry.warmup, str) and entry.warmup >= entry.until:
+            self.problem(
+                ("warmup",),
+                f"{entry.warmup:g} s leave nothing of a run of {entry.until:g} s; shorten warmup:, or lengthen until:",
+            )
         for name in entry.nodes:
             self.unfold_node(name)
         channels = [channel for name in entry.links for channel in self.link(name)]

@@ -89,7 +89,7 @@ def resolve_knowledge(entry: KnowledgeEntry, technique: Technique) -> Knowledge:
     """Return what *technique* may know: what the scenario says, else what it senses by itself; a clairvoyant all."""
     if technique.clairvoyant:
         return Knowledge(queues="oracle", foresight=True)
-    method: Method = technique.senses
+    method: Method = "last-transfer" if technique.senses == "last-transfer" else "oracle"
     weight, probe = 1.0, None
     if isinstance(entry.bandwidth, EwmaEntry):
         method, weight = "ewma", entry.bandwidth.ewma
@@ -113,6 +113,7 @@ def resolve_knowledge(entry: KnowledgeEntry, technique: Technique) -> Knowledge:
         queue_report=_messages(entry.queues),
         profile=profile,
         profile_error=error,
+        unused=technique.senses == "nothing",
     )
 
 
@@ -128,7 +129,7 @@ def unaffordable(knowledge: Knowledge, channels: Sequence[Channel]) -> Iterator[
         ("queues", "a report", knowledge.queue_report),
     ]
     for key, name, messages in kinds:
-        if messages is None:
+        if messages is None or knowledge.unused:
             continue
         for channel in channels:
             trace = channel.bandwidth

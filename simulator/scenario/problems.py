@@ -8,8 +8,8 @@ from typing import Annotated, Any, Union, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 
 from simulator.foundation.errors import did_you_mean
+from simulator.scenario.capacity import Capacity, capacity_entry
 from simulator.scenario.document import Document, Place
-from simulator.scenario.schema import Capacity, capacity_entry
 
 EXAMPLES = {
     "technique": "technique: {kind: min-latency}",

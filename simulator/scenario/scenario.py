@@ -116,7 +116,8 @@ class Scenario:
         for key in ("seed", "replications", "drain", "variability", "record"):
             resolved.setdefault(key, ScenarioEntry.model_fields[key].default)
         knowledge = self.entry.knowledge.model_dump(mode="json")
-        knowledge["bandwidth"] = knowledge["bandwidth"] or self.technique.senses
+        known = self.technique.senses
+        knowledge["bandwidth"] = knowledge["bandwidth"] or ("oracle" if known == "nothing" else known)
         resolved["knowledge"] = {**knowledge, **(resolved.get("knowledge") or {})}
         return resolved
 

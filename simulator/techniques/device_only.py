@@ -7,3 +7,5 @@ from simulator.techniques.technique import Technique
 
 class DeviceOnly(Technique):
     """Run every layer on the device (the empty technique, under its own name)."""
+
+    senses = "nothing"

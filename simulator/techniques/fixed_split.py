@@ -14,6 +14,8 @@ from simulator.world.view import View
 class FixedSplit(Technique):
     """Run the layers before ``split_point`` on the device and the rest on a server."""
 
+    senses = "nothing"
+
     split_point: int = Field(ge=0)
     """Index of the first layer that does not run on the device; 0 = all away."""
     server: str | None = None

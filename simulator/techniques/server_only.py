@@ -11,6 +11,8 @@ from simulator.world.view import View
 class ServerOnly(Technique):
     """Run every layer on one server."""
 
+    senses = "nothing"
+
     server: str | None = None
     """Name of the server; the nearest one that is up where none is given."""
 

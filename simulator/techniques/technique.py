@@ -32,11 +32,23 @@ class Technique(BaseModel):
 
     asks: ClassVar[Literal["view", "request"]] = "view"
     """When ``place`` is asked: each time what the view shows has changed, or at each request."""
-    senses: ClassVar[Literal["oracle", "last-transfer"]] = "oracle"
-    """How bandwidth is known where the scenario's ``knowledge:`` does not say; what is in force stands in the table."""
+    senses: ClassVar[Literal["oracle", "last-transfer", "nothing"]] = "oracle"
+    """How bandwidth is known where the scenario's ``knowledge:`` does not say; what is in force stands in the table.
+    One that senses nothing decides the same whatever is known, so that no probes and reports are sent for it."""
     clairvoyant: ClassVar[bool] = False
     """Whether it sees the truth, and the traces to come, whatever ``knowledge:`` says: a bound, not a policy."""
     _rng: np.random.Generator = PrivateAttr()
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
+        """Refuse what would be passed over in silence.
+
+        Raises:
+            TypeError: if ``asks`` or ``senses`` is none of the words known.
+        """
+        for field, known in (("asks", ("view", "request")), ("senses", ("oracle", "last-transfer", "nothing"))):
+            if getattr(cls, field) not in known:
+                raise TypeError(f"{cls.__name__}.{field} is {getattr(cls, field)!r}; it can be {' or '.join(known)}")
 
     def start(self, rng: np.random.Generator) -> Self:
         """Return who decides during one run: a fresh copy of this technique that owns *rng*."""

@@ -26,6 +26,8 @@ NOBODY = -1
 def sensor_stories(cluster: Cluster, views: Sequence[View], until: float, streams: Streams) -> Iterator[Story]:
     """Yield the stories of all probes and reports that the run's knowledge rests on, until arrivals end [s]."""
     knowledge = cluster.knowledge
+    if knowledge.unused:
+        return
     if knowledge.probe is not None:
         legs = dict.fromkeys(leg for view in views for leg in view.legs)
         for leg in legs:

@@ -55,13 +55,15 @@ class Knowledge:
     """The layer times techniques believe in: those of the world, as predicted from rates, or with an error."""
     profile_error: float = 0.0
     """Relative error (standard deviation) of the layer times."""
+    unused: bool = False
+    """Whether nobody looks, so that nothing needs to be measured."""
     foresight: bool = False
     """Also what is to come: the traces, and the queues as they stand. For the bound that no policy reaches."""
 
     @property
     def true(self) -> bool:
-        """Whether nothing is sensed: what is known is so."""
-        return (self.bandwidth, self.load, self.profile) == ("oracle", "oracle", "measured")
+        """Whether nothing is sensed: what is known is so, or nobody looks."""
+        return self.unused or (self.bandwidth, self.load, self.profile) == ("oracle", "oracle", "measured")
 
     def __str__(self) -> str:
         """Write ``bandwidth oracle, load oracle, profile measured, queues none``."""
@@ -71,6 +73,8 @@ class Knowledge:
         load = f"reported {self.load_report}" if self.load == "reported" else self.load
         profile = f"error {self.profile_error:.0%}" if self.profile == "error" else self.profile
         queues = f"reported {self.queue_report}" if self.queues == "reported" else self.queues
+        if self.unused:
+            return "nothing: it decides the same whatever is known"
         if self.foresight:
             return "everything, and the traces to come"
         return f"bandwidth {bandwidth}, load {load}, profile {profile}, queues {queues}"

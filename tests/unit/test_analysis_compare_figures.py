@@ -246,7 +246,7 @@ def test_pairs_are_drawn_with_the_better_first_and_named_on_the_axis(found):
     names = [label.get_text() for label in axes.get_yticklabels()]
     assert names == [f"{a}\n− {b}" for a, b in zip(found.differences["a"], found.differences["b"], strict=True)]
     assert "left of the line the first is better" in axes.get_xlabel()
-    assert f"{found.differences['clear'].sum()} of 6 pairs" in texts(picture)
+    assert f"{(found.differences['verdict'] == 'clear').sum()} of 6 pairs" in texts(picture)
     better = dataclasses.replace(found, metric="goodput_per_s")
     label = differences.draw(better).figure.axes[0].get_xlabel()
     assert "[1/s]" in label

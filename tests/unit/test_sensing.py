@@ -39,6 +39,13 @@ class Elsewhere(Looking):
         return view.bandwidth(view.source, "edge")
 
 
+class Away(Technique):
+    """Everything at the edge, whatever is seen; but somebody looks."""
+
+    def place(self, view, request=None):
+        return Placement.whole("edge", len(view.model))
+
+
 class Standing(Looking):
     """The same, asked only when the view changes."""
 
@@ -143,8 +150,8 @@ def test_a_probe_knows_what_it_has_measured_and_nothing_else(watch):
 
 
 def test_probes_cross_the_link_and_keep_others_waiting():
-    probing = {"knowledge.bandwidth": {"probe": "1 s", "bytes": "400 kB"}, "technique.kind": "server-only"}
-    free, busy = (Simulation(tiny(changes)).run() for changes in ({"technique.kind": "server-only"}, probing))
+    probing = {"knowledge.bandwidth": {"probe": "1 s", "bytes": "400 kB"}}
+    free, busy = (Simulation(tiny(changes).with_technique(Away())).run() for changes in ({}, probing))
     up = probes(busy, "uplink.up")
     assert len(up) == len(probes(busy, "uplink.down")) == 10  # one in each second of the ten
     assert set(up["request"]) == {-1}
@@ -166,9 +173,18 @@ def test_a_fleet_does_not_probe_in_step():
 
 def test_a_probe_that_a_failure_takes_is_missed():
     down = {"kind": "failure", "link": "uplink", "at": {"time": "2 s"}, "repair_after": "3 s"}
-    changes = {"knowledge.bandwidth": {"probe": "1 s", "bytes": "1 kB"}, "technique.kind": "device-only"}
-    results = Simulation(tiny({**changes, "dynamics": [down]})).run()
+    changes = {"knowledge.bandwidth": {"probe": "1 s", "bytes": "1 kB"}}
+    results = Simulation(tiny({**changes, "dynamics": [down]}).with_technique(Away())).run()
     assert probes(results, "uplink.up")["completed"].sum() == 7
+
+
+def test_nothing_is_sent_for_those_who_do_not_look():
+    sensing = {"bandwidth": {"probe": "1 s", "bytes": "400 kB"}, "queues": {"reported": "1 s", "bytes": "200 B"}}
+    plain, told = ({"technique.kind": "server-only", **more} for more in ({}, {"knowledge": sensing}))
+    free, same = (Simulation(tiny(changes)).run() for changes in (plain, told))
+    assert set(same.spans["kind"]) == {"compute", "transfer"}
+    assert same.requests["latency_s"].tolist() == free.requests["latency_s"].tolist()
+    assert same.summary()["knowledge"] == "nothing: it decides the same whatever is known"
 
 
 # -- reports -------------------------------------------------------------------------------------------------------
@@ -213,9 +229,8 @@ def test_reports_say_the_load_as_it_was(tmp_path):
     changes = {
         "nodes.edge.load": {"trace": str(path)},
         "knowledge.load": {"reported": "1 s", "bytes": "200 B"},
-        "technique.kind": "server-only",
     }
-    simulation = Simulation(tiny(changes))
+    simulation = Simulation(tiny(changes).with_technique(Away()))
     view = simulation.services[0].view
     idle = view.latency(Placement.whole("edge", 3))
     seen = []
@@ -261,12 +276,12 @@ def test_layer_times_as_predicted_from_rates():
     library = tiny().library
     models = [library.model("tiny")]
     machines = [machine("board"), replace(machine("rack"), rates=rates)]
-    document = tiny({"technique.kind": "server-only", "knowledge.profile": "predicted"}).document
+    document = tiny({"knowledge.profile": "predicted"}).document
     refusal = r'knowledge\.profile: model "tiny" cannot be predicted on "board": that machine has no rates'
     with pytest.raises(ScenarioError, match=refusal):
         Simulation(Scenario.of(document, Library(models=models, machines=machines)))
     machines[0] = replace(machines[0], rates=rates)
-    results = Simulation(Scenario.of(document, Library(models=models, machines=machines))).run()
+    results = Simulation(Scenario.of(document, Library(models=models, machines=machines)).with_technique(Away())).run()
     moved = (1e5 + 5e4) + (5e4 + 2e4) + (2e4 + 1e3)  # read and written
     wire = 0.1 + 0.001 + 2 * 0.01
     assert results.decisions["predicted_s"].tolist() == pytest.approx([wire + 3 * 4e-3 + moved / 1e6])

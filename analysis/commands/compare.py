@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,14 +12,15 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from analysis.comparison import METRICS, Comparison, compare, shown
+from analysis.comparison import Comparison, compare, shown
 from analysis.contestants import Given
 from analysis.figures import differences, regret
 from simulator import Scenario
 from simulator.commands.run import JsonOption, SetOption, read_changes
-from simulator.commands.tables import wide_console
+from simulator.commands.tables import plain, wide_console
 from simulator.foundation.errors import ResultsError, ScenarioError
 from simulator.results.files import write_folder
+from simulator.results.replications import FIGURES
 
 
 def compare_command(
@@ -31,9 +31,12 @@ def compare_command(
             help="Scenarios, techniques (name, or name:key=value,...) applied to the one scenario given, saved runs.",
         ),
     ],
-    seeds: Annotated[int, typer.Option(min=1, help="In how many worlds, from the scenario's seed on.")] = 20,
-    metric: Annotated[str, typer.Option(help=f"What to rank by: {', '.join(METRICS)}.")] = "latency_mean_s",
+    seeds: Annotated[
+        int | None, typer.Option(min=1, help="In how many worlds, from the scenario's seed on (20 unless said).")
+    ] = None,
+    metric: Annotated[str, typer.Option(help=f"What to rank by: {', '.join(FIGURES)}.")] = "latency_mean_s",
     level: Annotated[float, typer.Option(help="Probability of the intervals.")] = 0.95,
+    against: Annotated[str | None, typer.Option(help="Compare all with this one only, not each with each.")] = None,
     jobs: Annotated[int | None, typer.Option(min=1, help="Processes; one per core by default.")] = None,
     change: SetOption = None,
     out: Annotated[Path | None, typer.Option(help="Folder for the tables and figures (must not exist).")] = None,
@@ -53,7 +56,7 @@ def compare_command(
         def advance(done: int, total: int) -> None:
             bar.update(task, completed=done, total=total)
 
-        found = compare(*given, seeds=seeds, metric=metric, level=level, jobs=jobs, progress=advance)
+        found = compare(*given, seeds=seeds, metric=metric, level=level, against=against, jobs=jobs, progress=advance)
     if out is not None:
         save(found, out)
     if as_json:
@@ -89,25 +92,10 @@ def save(found: Comparison, out: Path) -> None:
 
 def as_plain(found: Comparison) -> dict[str, Any]:
     """Return *found* as plain data for JSON; what is not a number is null."""
-
-    def rows(name: str) -> list[dict[str, Any]]:
-        records: list[dict[Any, Any]] = getattr(found, name).to_dict("records")
-        return [{str(key): _plain(value) for key, value in row.items()} for row in records]
-
-    return {
-        "scenario": found.scenario,
-        "metric": found.metric,
-        "level": found.level,
-        "seeds": list(found.seeds),
-        **{name: rows(name) for name in ("means", "differences", "regret", "runs")},
-        "warnings": list(found.warnings),
-        "sentence": found.sentence,
-    }
-
-
-def _plain(value: Any) -> Any:
-    value = value.item() if hasattr(value, "item") else value
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+    tables = {name: getattr(found, name).to_dict("records") for name in ("means", "differences", "regret", "runs")}
+    told = {"scenario": found.scenario, "metric": found.metric, "level": found.level, "seeds": list(found.seeds)}
+    whole: dict[str, Any] = plain({**told, **tables, "warnings": list(found.warnings), "sentence": found.sentence})
+    return whole
 
 
 def _print(found: Comparison) -> None:
@@ -126,10 +114,10 @@ def _ranking(found: Comparison) -> Table:
         title_justify="left",
         box=None,
     )
-    name = METRICS[found.metric][0]
+    name = FIGURES[found.metric].name
     others = [m for m in ("latency_mean_s", "latency_p95_s", "goodput_per_s") if m != found.metric][:2]
     table.add_column("technique", style="cyan")
-    for column in (name, *(METRICS[m][0] for m in others), "regret to the best", "best in", "changes", "downtime"):
+    for column in (name, *(FIGURES[m].name for m in others), "regret to the best", "best in", "changes", "downtime"):
         table.add_column(column, justify="right")
     regrets = found.regret.set_index("label")
     for row in found.means.to_dict("records"):
@@ -143,7 +131,7 @@ def _ranking(found: Comparison) -> Table:
             *(shown(row[m], m) for m in others),
             "-" if best else f"{shown(lost['regret'], found.metric)} ({lost['relative']:.1%})",
             f"{row['best_in']} of {row['seeds']}",
-            f"{row['redeployments']:.1f}",
+            f"{row['changes']:.1f}",
             shown(row["downtime_s"], "downtime_s"),
         )
     return table
@@ -152,7 +140,7 @@ def _ranking(found: Comparison) -> Table:
 def _pairs(found: Comparison) -> Table:
     count = len(found.differences)
     at_once = f", all {count} at once" if count > 1 else ""
-    title = f"differences in {METRICS[found.metric][0]}, world by world{at_once}"
+    title = f"differences in {FIGURES[found.metric].name}, world by world{at_once}"
     table = Table(title=title, title_justify="left", box=None)
     table.add_column("pair", style="cyan")
     for column in ("difference", "from", "to", "p"):
