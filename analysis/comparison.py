@@ -59,7 +59,8 @@ class Comparison:
     @cached_property
     def labels(self) -> tuple[str, ...]:
         """The contestants, best first."""
-        means = self.runs.groupby("label", sort=False)[self.metric].mean()
+        each = self.runs.groupby("label", sort=False)[self.metric]
+        means = each.mean().where(each.count() == each.size())  # no mean of the worlds in which it had an answer
         order = means.sort_values(ascending=FIGURES[self.metric].less, kind="stable")
         return tuple(str(label) for label in order.index)
 

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
@@ -108,9 +109,10 @@ def _print(found: Comparison) -> None:
 
 
 def _ranking(found: Comparison) -> Table:
+    seeds = f"seeds {found.seeds[0]} to {found.seeds[-1]}"
+    intervals = f"{100 * found.level:g} % intervals over {len(found.seeds)} worlds"
     table = Table(
-        title=f"{found.scenario}  ·  seeds {found.seeds[0]} to {found.seeds[-1]}  ·  {100 * found.level:g} % intervals "
-        f"over {len(found.seeds)} worlds",
+        title=f"{escape(found.scenario)}  ·  {seeds}  ·  {intervals}",
         title_justify="left",
         box=None,
     )

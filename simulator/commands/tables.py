@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from simulator.results.replications import FIGURES, TOLD_TOO
@@ -63,7 +64,9 @@ def summary_tables(summary: dict[str, Any]) -> Iterator[Table]:
 
 
 def _overview(s: dict[str, Any]) -> Table:
-    table = Table(title=f"{s['scenario']}  ·  {s['technique']}  ·  seed {s['seed']}", title_justify="left", box=None)
+    table = Table(
+        title=escape(f"{s['scenario']}  ·  {s['technique']}  ·  seed {s['seed']}"), title_justify="left", box=None
+    )
     table.add_column("what", style="cyan")
     table.add_column("value", justify="right")
     table.add_column("")
@@ -102,7 +105,7 @@ def replication_tables(found: dict[str, Any]) -> Iterator[Table]:
     """Yield the table of several runs of one scenario."""
     seeds = found["seeds"]
     title = f"{found['scenario']}  ·  {found['technique']}  ·  seeds {seeds[0]} to {seeds[-1]}"
-    table = Table(title=title, title_justify="left", box=None)
+    table = Table(title=escape(title), title_justify="left", box=None)
     table.add_column("what", style="cyan")
     table.add_column("mean", justify="right")
     table.add_column(f"{100 * found['level']:g} % interval", justify="right")

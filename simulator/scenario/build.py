@@ -92,6 +92,7 @@ class _Builder:
         self.groups: dict[str, list[str]] = {}
         self.machines: dict[str, Hardware] = {}
         self.nodes: dict[str, NodeFacts] = {}
+        self.capacities: dict[str, Trace] = {}  # of channels, before anything is drawn
         self.drawn: dict[tuple[str, ...], Trace] = {}
 
     def attempt(self, place: tuple[str | int, ...], make: Callable[[], T]) -> T | None:
@@ -123,7 +124,7 @@ class _Builder:
         arrivals = self.arrivals()
         outages = self.outages(channels)
         knowledge = resolve_knowledge(entry.knowledge, self.scenario.technique)
-        for key, text in unaffordable(knowledge, channels):
+        for key, text in unaffordable(knowledge, channels, self.capacities):
             self.problem(("knowledge", key), text)
         beliefs = self.beliefs(model, times, knowledge) if model is not None else times
         if self.problems or model is None or arrivals is None:
@@ -247,6 +248,7 @@ class _Builder:
                     receive=own or self.nodes[receiver].hardware.software,
                 )
             )
+            self.capacities[made[-1].name] = capacity.trace
         return made
 
     # -- workload and the rest -----------------------------------------------------------------------------------

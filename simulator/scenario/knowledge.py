@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any, Literal
 
@@ -10,6 +11,7 @@ from pydantic import BaseModel, BeforeValidator, Field, ValidationInfo, model_va
 from simulator.foundation.errors import did_you_mean
 from simulator.foundation.units import SHARE, Bytes, Period
 from simulator.physics.network import Channel
+from simulator.profiles.trace import Trace
 from simulator.scenario.entry import Entry, Number, Or
 from simulator.techniques.technique import Technique
 from simulator.world.sensing import Knowledge, Messages, Method
@@ -121,24 +123,36 @@ def _messages(entry: str | ReportEntry) -> Messages | None:
     return None if isinstance(entry, str) else Messages(entry.reported, entry.bytes)
 
 
-def unaffordable(knowledge: Knowledge, channels: Sequence[Channel]) -> Iterator[tuple[str, str]]:
-    """Yield (key, sentence) where a link could not carry a probe or report before the next: they would pile up."""
+def unaffordable(
+    knowledge: Knowledge, channels: Sequence[Channel], capacities: Mapping[str, Trace]
+) -> Iterator[tuple[str, str]]:
+    """Yield (key, sentence) where a link could not carry the probes or reports of a period in it: they would pile up.
+
+    Args:
+        knowledge: what is sent, and how often.
+        channels: what it is sent on; those of one station share it.
+        capacities: what each channel carries on average, by name, whatever the seed draws.
+    """
     kinds = [
-        ("bandwidth", "a probe", knowledge.probe),
-        ("load", "a report", knowledge.load_report),
-        ("queues", "a report", knowledge.queue_report),
+        ("bandwidth", "probe", knowledge.probe),
+        ("load", "report", knowledge.load_report),
+        ("queues", "report", knowledge.queue_report),
     ]
     for key, name, messages in kinds:
         if messages is None or knowledge.unused:
             continue
+        taken: dict[str, float] = {}
         for channel in channels:
-            trace = channel.bandwidth
+            trace = capacities[channel.name]
             length = trace.duration if trace.constant is None else 1.0
             mean = trace.integral(length) / length
-            if messages.size * channel.framing > mean * messages.every:
+            station = channel.station or channel.name
+            framed = messages.size * channel.framing
+            taken[station] = taken.get(station, 0.0) + (framed / (mean * messages.every) if mean else math.inf)
+            if taken[station] > 1.0:
                 yield (
                     key,
-                    f"{name} of {messages.size:g} B every {messages.every:g} s is more than {channel.name} can carry "
-                    f"({mean * 8e-6:.3g} Mbit/s on average); send fewer bytes, or less often",
+                    f"{name}s of {messages.size:g} B every {messages.every:g} s are more than {channel.name} can carry "
+                    f"({mean * 8e-6:.3g} Mbit/s on average, for all who share it); send fewer bytes, or less often",
                 )
                 break

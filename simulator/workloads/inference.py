@@ -240,7 +240,8 @@ class Service:
         """Ask ``adapt`` every so often [s] until arrivals end."""
         turn = 0
         while True:
-            turn = max(turn + 1, math.ceil(self.cluster.now / every))  # turns missed while making ready are left out
+            free = max(self.cluster.now, self.held_until)  # turns missed while making ready, or down, are left out
+            turn = max(turn + 1, math.ceil(free / every))
             if turn * every >= until:
                 return
             yield max(turn * every, self.cluster.now)
@@ -250,7 +251,7 @@ class Service:
             if change is not None:
                 if change.lead:  # built beside the old one, which serves meanwhile
                     yield self.cluster.wait(change.lead)
-                    if not all(self.cluster.nodes[name].up for name in change.placement.nodes):
+                    if not self.view.fits(change.placement):  # no longer: a node went down, or others took the room
                         continue
                 self._adopt(change.placement, "adapt", change.downtime)
                 self._stale_at = -math.inf

@@ -3,7 +3,7 @@
 A *probe* is a message on one leg, sent by whoever stands before it; what it took is what is known of that leg. A
 *report* is a message from a server to a device that says what the server's queue, or its load, was when it was sent.
 Each begins at a random moment of its first period, so that a fleet does not measure in step; one that failure takes
-away is missed until the next.
+away, or that comes due while the one before is under way, is missed.
 """
 
 from __future__ import annotations
@@ -45,7 +45,9 @@ def probe_story(leg: Leg, cluster: Cluster, messages: Messages, phase: float, un
     """Send a message on *leg* every so often, first after *phase* of a period; learn from each how fast it went."""
     sender, receiver = leg.wires[0].channel.sender, leg.wires[-1].channel.receiver
     for due in _turns(messages.every, phase, until):
-        yield max(due, cluster.now)
+        if due < cluster.now:
+            continue  # the one before was still under way
+        yield due
         request = Request(sender, NOBODY, cluster.now, 0.0, 0)
         try:
             yield from cluster.perform([cluster.probe(leg, sender, receiver, messages.size)], request)
@@ -59,7 +61,9 @@ def report_story(
     """Tell the device of *view* every so often how much of *server* is left, or how many wait there."""
     node = cluster.node(server)
     for due in _turns(messages.every, phase, until):
-        yield max(due, cluster.now)
+        if due < cluster.now:
+            continue
+        yield due
         if not node.up:
             continue
         value = float(node.station.waiting()) if what == "queue" else node.facts.capacity.at(cluster.now)

@@ -10,6 +10,7 @@ it, and takes servers for idle. Probes and reports cross the links like any mess
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
@@ -100,10 +101,10 @@ class Sensor:
         self.weight = knowledge.weight
         self._known: dict[Leg, float] = {}
         self._traces: dict[Leg, Trace] = {}
-        self._sent: dict[tuple[Leg | Fifo, str], float] = {}
+        self._sent: dict[tuple[Fifo, str], float] = {}
         self._watches: list[Watch] = []
         self._watching: dict[Leg, list[Watch]] = {}
-        self._users: dict[Leg | Fifo, dict[Watch, None]] = {}
+        self._users: defaultdict[Fifo, dict[Watch, None]] = defaultdict(dict)
         self._reports: dict[tuple[str, str, str], float] = {}
 
     # -- who is told ---------------------------------------------------------------------------------------------
@@ -114,7 +115,8 @@ class Sensor:
         self._watches.append(watch)
         for leg in legs:
             self._watching.setdefault(leg, []).append(watch)
-            self._users.setdefault(leg.fifo or leg, {})[watch] = None
+            if leg.fifo is not None:
+                self._users[leg.fifo][watch] = None
         return watch
 
     def changed(self) -> None:
@@ -150,10 +152,10 @@ class Sensor:
         Where there are probes, only they show anything. A sender knows of its own messages before, and of all where
         it has the wire for itself; waits behind those of others look like a slow link to it.
         """
-        wire = leg.fifo or leg
-        key = (wire, sender if len(self._users.get(wire, ())) > 1 else "")
-        begin = max(begin, self._sent.get(key, begin))
-        self._sent[key] = finish
+        if leg.fifo is not None:  # on a link that is shared all the time, messages do not wait for each other
+            key = (leg.fifo, sender if len(self._users[leg.fifo]) > 1 else "")
+            begin = max(begin, self._sent.get(key, begin))
+            self._sent[key] = finish
         if finish <= begin or framed <= 0 or probe != self._probed:
             return
         before = self.rate(leg, 0.0)

@@ -56,8 +56,8 @@ class View:
 
     @property
     def servers(self) -> tuple[str, ...]:
-        """Names of the servers that are up and can be reached, nearest (fewest hops, least delay) first."""
-        return tuple(name for name in self._reach() if name != self.source and self._is_server(name))
+        """Names of the servers that are up and can be reached now, nearest (fewest hops, least delay) first."""
+        return tuple(name for name in self.reachable_servers if self._cluster.nodes[name].up and self._linked(name))
 
     def nearest(self, node: str) -> tuple[str, ...]:
         """Return the live nodes other than *node* that it can reach, nearest first."""
@@ -86,7 +86,7 @@ class View:
 
         A chain is the device and the servers on the way to some server, in order; each node holds a run of layers
         between two valid cuts, which may be empty. All on the device comes first. Where none fits, servers that are
-        down count too: requests then wait for the repair.
+        down or cut off count too: requests then wait for the repair.
         """
         cluster = self._cluster
         state = (cluster.ups, cluster.residency.version)
@@ -96,7 +96,7 @@ class View:
 
     def _options(self) -> tuple[Placement, ...]:
         cluster = self._cluster
-        for chains in (self._chains(self.live_nodes), self._chains(tuple(cluster.nodes))):
+        for chains in (self._chains((self.source, *self.servers)), self._chains(tuple(cluster.nodes))):
             options = cluster.options(chains)
             if not all(cluster.residency.roomy(node) for chain in chains for node in chain):
                 options = tuple(o for o in options if cluster.residency.fits(self.source, o))
@@ -182,11 +182,10 @@ class View:
         return joules
 
     def fits(self, placement: Placement) -> bool:
-        """Return whether every node of *placement* is up and has the memory for it."""
+        """Return whether every node of *placement* is up, linked, and has the memory for it."""
         cluster = self._cluster
-        return all(cluster.nodes[s.node].up for s in placement.segments) and cluster.residency.fits(
-            self.source, placement
-        )
+        there = all(cluster.nodes[name].up and self._linked(name) for name in placement.nodes)
+        return there and cluster.residency.fits(self.source, placement)
 
     def deploy_seconds(self, placement: Placement) -> float:
         """Return how long it takes to make *placement* ready: weights loaded and run once, all nodes at once [s].
@@ -297,10 +296,13 @@ class View:
     def _is_server(self, name: str) -> bool:
         return self._cluster.nodes[name].facts.kind == "server"
 
-    def _reach(self) -> dict[str, list[str]]:
-        nodes = self._cluster.nodes
-        paths = self._cluster.network.reachable(self.source)
-        return {name: path for name, path in paths.items() if nodes[name].up}
+    def _linked(self, name: str) -> bool:
+        """Return whether all links on the way to the node *name* and back are up."""
+        network = self._cluster.network
+        if name == self.source or not network.troubled:
+            return True
+        ways = (network.route(self.source, name), network.route(name, self.source))
+        return all(wire.up for way in ways for wire in way.wires)
 
     def _chains(self, nodes: Collection[str]) -> tuple[tuple[str, ...], ...]:
         among = set(nodes)

@@ -137,3 +137,14 @@ def test_the_first_of_equals_is_taken():
     free = {"links.uplink.bandwidth": "1000000 Gbit/s", "links.uplink.delay": "0 s"}
     view = Simulation(tiny({"nodes.edge.hardware": "board", **free})).services[0].view
     assert view.fastest(view.splits()) == min(view.splits(), key=view.latency) == Placement.whole("pi", 3)
+
+
+def test_nobody_waits_for_a_link_that_is_down_if_there_is_another_way():
+    """The uplink is down from 2 s to 8 s: who may choose stays at home meanwhile."""
+    down = {"kind": "failure", "link": "uplink", "at": {"time": "2 s"}, "repair_after": "6 s"}
+    scenario = tiny({"dynamics": [down], "workload.arrivals": {"kind": "periodic", "every": "1 s"}})
+    for technique in (Oracle(), MinLatency()):
+        frame = run(scenario, technique).requests
+        away = frame["arrival_s"].between(2.01, 7.9)
+        assert set(frame[away]["placement"]) == {"pi 0-3"}
+        assert set(frame[~away & (frame["arrival_s"] != 2.0)]["placement"]) == {"edge 0-3"}

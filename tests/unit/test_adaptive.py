@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 
 from simulator import Placement, ScenarioError, Simulation
@@ -155,3 +157,11 @@ def test_a_node_that_died_while_its_placement_was_made_ready_is_not_switched_to(
 @pytest.mark.parametrize("switch", ["pause-resume", "cold-standby", "hot-standby"])
 def test_it_keeps_what_every_technique_promises(switch):
     check_technique(Adaptive(every=0.5, threshold=0.0, switch=switch))
+
+
+def test_it_does_not_look_while_it_is_paused(square):
+    """With 6 s of downtime and a look every 5 s no downtime begins in another."""
+    adapted, _, _ = redeployments(Adaptive(every=5.0, switch="pause-resume", threshold=0.0), **square)
+    begins = [row[0] for row in adapted]
+    assert len(begins) > 2
+    assert all(later - before >= 6.0 for before, later in pairwise(begins))

@@ -195,7 +195,7 @@ def test_redeployments_and_their_downtime_are_in_the_table(drive):
     ("knowledge", "kind"), [("oracle", None), ("last-transfer", "transfer"), ({"ewma": 0.5}, "transfer")]
 )
 def test_what_was_known_is_shown_where_it_had_to_be_learnt(knowledge, kind):
-    away = {"technique": {"kind": "server-only"}, "knowledge": {"bandwidth": knowledge}}
+    away = {"nodes.pi.hardware": "board", "technique": {"kind": "min-latency"}, "knowledge": {"bandwidth": knowledge}}
     known = series(draw("adaptation", tiny(away)), "known")
     assert set(known["note"]) == ({kind} if kind else set())
     assert known["value"].to_numpy() == pytest.approx(1e6)

@@ -217,7 +217,7 @@ def test_run_makes_them_and_show_shows_them_again(offing, tmp_path):
     code, table, err = offing("run", QUICK, *SHORT, "--jobs", "1")
     assert (code, err) == (0, "")
     assert offing("show", "saved")[1] == table
-    for text in ("seeds 1 to 3", "95 % interval", "latency median", "energy per request", "one value each"):
+    for text in ("seeds 1 to 3", "95 % interval", "median latency", "energy per request", "one value each"):
         assert text in table
     assert "hold" not in table
 

@@ -353,3 +353,57 @@ def test_what_was_known_stands_in_the_tables():
     said = "bandwidth last-transfer, load none, profile measured, queues none"
     assert results.summary()["knowledge"] == said
     assert set(results.decisions["knowledge"]) == {said}
+
+
+# -- what is easily got wrong ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("sharing", ["max-min", "airtime"])
+def test_a_shared_link_never_looks_faster_than_it_is(watch_link, sharing):
+    """Two messages of one device at once share 1 MB/s; neither saw more of it than there is."""
+    seen = watch_link(sharing)
+    assert max(seen) <= 1e6 * (1 + 1e-9)
+    assert min(seen) < 0.9e6
+
+
+@pytest.fixture
+def watch_link(tmp_path):
+    """Play pairs of requests 0.05 s apart over a link of that sharing; return what transfers showed."""
+
+    def watch_link(sharing):
+        path = tmp_path / "pairs.csv"
+        path.write_text("t_s\n" + "\n".join(f"{i}\n{i + 0.05}" for i in range(8)))
+        changes = {
+            "links.uplink.sharing": sharing,
+            "knowledge.bandwidth": "last-transfer",
+            "workload.arrivals": {"kind": "replay", "trace": str(path)},
+        }
+        Looking.seen.clear()
+        Simulation(tiny(changes).with_technique(Looking())).run()
+        return [rate for _, rate in Looking.seen]
+
+    return watch_link
+
+
+def test_probes_that_a_dead_stretch_delays_are_missed_and_not_made_up_for(tmp_path):
+    path = tmp_path / "dead.csv"
+    path.write_text("# unit: MB/s; end: hold\nstart_s,value\n0,1\n2,0\n22,1\n")
+    changes = {
+        "links.uplink.bandwidth": {"trace": str(path)},
+        "knowledge.bandwidth": {"probe": "1 s", "bytes": "100 kB"},
+        "until": "30 s",
+    }
+    up = probes(Simulation(tiny(changes).with_technique(Away())).run(), "uplink.up")
+    assert (up["queued_s"].diff().dropna() > 0.99).all()
+    assert 8 <= len(up) <= 12  # some 20 of 30 were missed
+
+
+def test_what_links_can_carry_is_judged_by_what_they_carry_on_average():
+    """A synthetic trace may be poor in one seed; whether probes are too many does not depend on that."""
+    changes = {"links.uplink.bandwidth": {"generate": "3g", "scale": 0.5}}
+    changes["knowledge"] = {"bandwidth": {"probe": "5 s", "bytes": "100 kB"}}
+    for seed in range(30):
+        Simulation(tiny({**changes, "seed": seed}))
+    together = {"nodes.pi.count": 20, "links.uplink.shared": True}
+    with pytest.raises(ScenarioError, match="for all who share it"):
+        Simulation(tiny({**together, "knowledge": {"bandwidth": {"probe": "1 s", "bytes": "100 kB"}}}))
