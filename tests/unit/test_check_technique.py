@@ -194,10 +194,10 @@ def test_a_placement_that_does_not_fit_is_an_error_of_the_technique():
 class Misspelt(Technique):
     """Everything at the edge, one would think."""
 
-    def plase(self, view, request=None):
+    def places(self, view, request=None):
         return Placement.whole("edge", len(view.model))
 
 
 def test_a_hook_that_is_misspelt_is_noticed():
-    with pytest.raises(AssertionError, match=r"Misspelt.plase is no hook, and nobody asks it; \['place'\] is one"):
+    with pytest.raises(AssertionError, match=r"Misspelt.places is no hook, and nobody asks it; \['place'\] is one"):
         check_technique(Misspelt())
