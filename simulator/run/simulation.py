@@ -55,6 +55,9 @@ class Simulation:
         self.recorder = Recorder(spans=entry.record == "spans")
         self.cluster = self.parts.cluster(self.streams, self.recorder)
         believed = self.parts.believed(self.streams)
+        arrivals = self.parts.arrivals
+        if not isinstance(arrivals, ClosedLoop):
+            self.cluster.others = max(0.0, arrivals.expected(entry.until) - 1.0) / entry.until
         self.cluster.residency.copies = scenario.technique.copies()
         deadline = entry.workload.deadline or math.inf
         self.services: list[Service] = []

@@ -58,6 +58,8 @@ class Cluster:
         self.timing = {name: timings[node.facts.hardware.name] for name, node in nodes.items()}
         self.open: dict[Request, None] = {}
         """Requests without an answer yet, oldest first."""
+        self.others = 0.0
+        """How many requests a device sends per second beside any one of them, as far as that is fixed beforehand."""
         self.ups = 0
         """Counts failures and repairs, so that who kept a list of what is up knows when it is old."""
         self.varies = any(timing.varies for timing in timings.values())

@@ -89,13 +89,39 @@ class Estimate:
         options = [self.placements[i] for i in close.tolist()]
         return options[0] if len(options) == 1 else min(options, key=exact)
 
-    def fastest_above(self, floor: npt.NDArray[np.float64], exact: Callable[[Placement], float]) -> Placement:
-        """Return the placement of least *exact* latency, asking in order of *floor*, which none can be below."""
+    def burden(
+        self, source: str, others: float, left: Sequence[float], rates: Sequence[float]
+    ) -> npt.NDArray[np.float64]:
+        """Return by how much a request under each placement is expected to delay the *others* of its device [s].
+
+        A job of x seconds on a station that is busy for the share r of time delays those that come at a rate of l by
+        ``l * x**2 / (2 * (1 - r))`` in sum (externalities in an M/G/1 queue: Haviv and Ritov, 1998). Counted are the
+        device's processor and the legs; r is what it would be if all went like this one, at most 0.9.
+        """
+        own = [i for i, node in enumerate(self.nodes) if node == source]
+        work = self._seconds[:, own] / np.maximum(np.array(left, dtype=float)[own], FAR)
+        sent = self._bytes / np.maximum(np.array(rates, dtype=float), FAR)
+        busy = np.minimum(np.hstack([work, sent]), 1e6)  # a station that is down is busy enough
+        total: npt.NDArray[np.float64] = (others * busy**2 / (2.0 * (1.0 - np.minimum(0.9, others * busy)))).sum(axis=1)
+        return total
+
+    def fastest_above(
+        self,
+        floor: npt.NDArray[np.float64],
+        exact: Callable[[Placement], float],
+        besides: npt.NDArray[np.float64] | None = None,
+    ) -> Placement:
+        """Return the placement of least *exact* latency, asking in order of *floor*, which none can be below.
+
+        Where something is to be counted *besides*, it is added to both.
+        """
+        if besides is not None:
+            floor = floor + besides
         best, least = self.placements[0], math.inf
         for i in np.argsort(floor, kind="stable").tolist():
             if floor[i] * (1.0 - CLOSE) > least:
                 break
-            latency = exact(self.placements[i])
+            latency = exact(self.placements[i]) + (0.0 if besides is None else float(besides[i]))
             if latency < least:
                 best, least = self.placements[i], latency
         return best

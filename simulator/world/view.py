@@ -104,8 +104,12 @@ class View:
                 return options
         return ()
 
-    def fastest(self, placements: tuple[Placement, ...]) -> Placement:
+    def fastest(self, placements: tuple[Placement, ...], kind: bool = False) -> Placement:
         """Return the one of *placements* with the least :meth:`latency` (the first of equals), quickly for many.
+
+        Args:
+            placements: what to choose from.
+            kind: count what a request is expected to delay others of its device by, too (clairvoyants only).
 
         Raises:
             PlacementError: if there is none to choose from.
@@ -131,7 +135,9 @@ class View:
             min(wire.channel.bandwidth.peak(self.now, self.now + least) for wire in leg.wires) for leg in estimate.legs
         ]
         left = [node.facts.capacity.peak(self.now, self.now + least) for node in nodes]
-        return estimate.fastest_above(estimate.latencies(left, peaks), self.latency)
+        floor = estimate.latencies(left, peaks)
+        besides = estimate.burden(self.source, self._cluster.others, left, rates) if kind else None
+        return estimate.fastest_above(floor, self.latency, besides)
 
     def _estimated(self, placements: tuple[Placement, ...]) -> Estimate:
         cluster = self._cluster
