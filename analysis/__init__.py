@@ -7,9 +7,10 @@
 The table of paper claims joins with a later version.
 """
 
-from analysis.comparison import Comparison, compare
+from analysis.comparison import Comparison
 from analysis.figures import FIGURES, draw
 from analysis.picture import Picture
+from analysis.playing import compare
 from analysis.subject import Subject
 
 __all__ = ["FIGURES", "Comparison", "Picture", "Subject", "compare", "draw"]

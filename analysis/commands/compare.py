@@ -13,9 +13,10 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from analysis.comparison import Comparison, compare, shown
+from analysis.comparison import Comparison, shown
 from analysis.contestants import Given
 from analysis.figures import differences, regret
+from analysis.playing import compare
 from simulator import Scenario
 from simulator.commands.run import JsonOption, SetOption, read_changes
 from simulator.commands.tables import plain, wide_console
@@ -128,7 +129,7 @@ def _ranking(found: Comparison) -> Table:
         half = (row[f"{found.metric}_high"] - row[f"{found.metric}_low"]) / 2
         bound = " (a bound)" if row["label"] in found.bounds else ""
         table.add_row(
-            f"{row['label']}{bound}",
+            escape(f"{row['label']}{bound}"),
             f"{shown(row[found.metric], found.metric)} ± {shown(half, found.metric)}",
             *(shown(row[m], m) for m in others),
             "-" if best else f"{shown(lost['regret'], found.metric)} ({lost['relative']:.1%})",
@@ -150,7 +151,7 @@ def _pairs(found: Comparison) -> Table:
     table.add_column("")
     for row in found.differences.to_dict("records"):
         table.add_row(
-            f"{row['a']} - {row['b']}",
+            escape(f"{row['a']} - {row['b']}"),
             *(shown(row[key], found.metric) for key in ("difference", "low", "high")),
             "<0.001" if row["p_adjusted"] < 0.001 else f"{row['p_adjusted']:.3f}",
             "" if row["verdict"] == "clear" else row["verdict"],

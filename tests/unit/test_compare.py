@@ -309,3 +309,9 @@ def test_the_command_refuses_one_seed(offing):
 def test_loading_all_of_a_folder_is_what_compare_does(short, tmp_path):
     folder = run(short, MinLatency(), 2).save(tmp_path / "seed-2")
     assert [found.meta["seed"] for found in Results.load_all(folder)] == [2]
+
+
+def test_brackets_in_a_name_are_shown_as_they_are(offing):
+    code, out, err = offing("compare", FADING, "device-only", "--set", "name=a [/b] [red]c", *SEEDS[:4], "--jobs", "1")
+    assert code == 0, err
+    assert out.startswith("a [/b] [red]c  ·")
