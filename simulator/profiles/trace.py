@@ -9,29 +9,35 @@ the start" and "the mean rate" are both wrong by large factors on real recording
 from __future__ import annotations
 
 import math
+from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
-from typing import Literal
+from typing import Literal, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
 
 from simulator.foundation.errors import TraceError
 
-End = Literal["wrap", "hold", "zero"]
-"""What follows the last segment: start again, keep the last value, or nothing."""
+End = Literal["wrap", "hold", "zero", "error"]
+"""What follows the last segment: start again, keep the last value, nothing, or an error for who asks."""
+Numbers: TypeAlias = Sequence[float] | npt.NDArray[np.float64]
 
 
 class Trace:
     """Capacity over time, right-continuous: ``values[i]`` holds on ``[starts[i], starts[i + 1])``.
 
     Immutable. Capacity is in units of work per second (bytes/s for links, seconds of work per second for processors),
-    times in seconds from the start of the run.
+    times in seconds from the start of the run. Segments are kept as ``array`` (24 bytes each), so that a recording of
+    ten million fits.
     """
 
     __slots__ = ("_totals", "constant", "duration", "end", "grade", "source", "starts", "values")
 
     def __init__(
         self,
-        starts: Sequence[float],
-        values: Sequence[float],
+        starts: Numbers,
+        values: Numbers,
         duration: float = math.inf,
         end: End = "hold",
         source: str = "",
@@ -42,7 +48,7 @@ class Trace:
         Args:
             starts: start of each segment [s]; the first is 0, strictly increasing.
             values: capacity in each segment, finite and zero or more.
-            duration: end of the last segment [s]; needed for ``wrap`` and ``zero``.
+            duration: end of the last segment [s]; needed for all but ``hold``.
             end: what follows the last segment.
             source: where it was recorded, for the records.
             grade: evidence grade of the numbers (measured, published, guessed ...).
@@ -50,34 +56,48 @@ class Trace:
         Raises:
             TraceError: if any of that does not hold.
         """
-        if not starts or len(starts) != len(values):
+        if len(starts) == 0 or len(starts) != len(values):
             raise TraceError(f"a trace needs as many values as starts, got {len(values)} and {len(starts)}")
         if starts[0] != 0.0:
             raise TraceError(f"a trace starts at 0 s, got {starts[0]:g} s")
-        for i in range(1, len(starts)):
-            if not starts[i] > starts[i - 1]:
-                raise TraceError(f"segment {i} starts at {starts[i]:g} s, not after {starts[i - 1]:g} s")
-        for i, value in enumerate(values):
-            if not (math.isfinite(value) and value >= 0):
-                raise TraceError(f"segment {i} (from {starts[i]:g} s) has the value {value}; it must be zero or more")
         if not duration > starts[-1]:
             raise TraceError(f"the trace ends at {duration:g} s, not after its last segment's start {starts[-1]:g} s")
         if end != "hold" and math.isinf(duration):
             raise TraceError(f'end: {end} needs a duration; give "duration_s"')
-        self.starts = [float(start) for start in starts]
-        self.values = [float(value) for value in values]
         self.duration = float(duration)
         self.end = end
         self.source = source
         self.grade = grade
-        self._totals = [0.0]  # work done until each start, and until the duration
-        for i, value in enumerate(self.values):
-            until = self.starts[i + 1] if i + 1 < len(self.starts) else self.duration
-            self._totals.append(self._totals[-1] + (value * (until - self.starts[i]) if value else 0.0))
+        if len(starts) == 1:
+            self._keep_one(float(values[0]))
+        else:
+            self._keep(np.asarray(starts, dtype=np.float64), np.asarray(values, dtype=np.float64))
         if end == "wrap" and self._totals[-1] == 0.0:
             raise TraceError("the trace is zero everywhere, so with end: wrap no work could ever finish")
-        self.constant = self.values[0] if len(self.values) == 1 and end != "zero" else None
+        self.constant = self.values[0] if len(self.values) == 1 and end in ("wrap", "hold") else None
         """The capacity where it never changes, else None (what stations ask first)."""
+
+    def _keep_one(self, value: float) -> None:
+        """Keep a constant, of which runs make many."""
+        if not (math.isfinite(value) and value >= 0):
+            raise TraceError(f"segment 0 (from 0 s) has the value {value:g}; it must be zero or more")
+        self.starts, self.values = array("d", (0.0,)), array("d", (value,))
+        self._totals = array("d", (0.0, value * self.duration if value else 0.0))
+
+    def _keep(self, starts: npt.NDArray[np.float64], values: npt.NDArray[np.float64]) -> None:
+        lengths = np.diff(starts)
+        wrong = ~(lengths > 0)
+        if wrong.any():
+            i = int(np.argmax(wrong)) + 1
+            raise TraceError(f"segment {i} starts at {starts[i]:g} s, not after {starts[i - 1]:g} s")
+        wrong = ~(np.isfinite(values) & (values >= 0))
+        if wrong.any():
+            i = int(np.argmax(wrong))
+            raise TraceError(f"segment {i} (from {starts[i]:g} s) has the value {values[i]:g}; it must be zero or more")
+        self.starts, self.values = array("d", starts.tobytes()), array("d", values.tobytes())
+        last = float(values[-1])
+        work = np.append(values[:-1] * lengths, last * (self.duration - float(starts[-1])) if last else 0.0)
+        self._totals = array("d", np.concatenate(([0.0], np.cumsum(work))).tobytes())  # until each start, and the end
 
     @classmethod
     def of(cls, value: float, source: str = "", grade: str = "") -> Trace:
@@ -93,6 +113,7 @@ class Trace:
                 return 0.0
             if self.end == "hold":
                 return self.values[-1]
+            self._refuse(time)
         return self.values[self._locate(time)[1]]
 
     def integral(self, time: float) -> float:
@@ -106,6 +127,8 @@ class Trace:
                 return total
             if self.end == "hold":
                 return total + self.values[-1] * (time - self.duration)
+            if time > self.duration:
+                self._refuse(time)
             laps, time = divmod(time, self.duration)
             before = laps * total
         i = bisect_right(self.starts, time) - 1
@@ -134,6 +157,7 @@ class Trace:
             if self.end == "hold":
                 last = self.values[-1]
                 return self.duration + (amount - total) / last if last else math.inf
+            self._refuse(math.inf)
             laps = math.ceil(amount / total) - 1  # the amount falls in (0, total] of that lap
             amount -= laps * total
             if amount > total:  # rounding in the product
@@ -166,6 +190,19 @@ class Trace:
             return (lap * self.duration if lap else 0.0) + self.starts[i + 1]  # the duration may be infinite
         return (lap + 1) * self.duration if self.end != "hold" else math.inf
 
+    def _refuse(self, time: float) -> None:
+        """Refuse what lies beyond a recording that says so.
+
+        Raises:
+            TraceError: if the trace has ``end: error``.
+        """
+        if self.end == "error":
+            beyond = "more time" if math.isinf(time) else f"its value at {time:g} s"
+            raise TraceError(
+                f"{self.source or 'the trace'} ends at {self.duration:g} s, and the run needs {beyond}; "
+                "shorten until:, or choose end: wrap, hold or zero"
+            )
+
     def _locate(self, time: float) -> tuple[int, int]:
         """Return the lap and the segment at *time*, so that a step named by :meth:`next_change` has happened then.
 
@@ -186,7 +223,7 @@ class Trace:
 
     def scaled(self, factor: float) -> Trace:
         """Return this trace with every value times *factor*."""
-        values = [value * factor for value in self.values]
+        values = np.array(self.values) * factor
         return Trace(self.starts, values, self.duration, self.end, self.source, self.grade)
 
     def shifted(self, offset: float) -> Trace:
@@ -199,14 +236,15 @@ class Trace:
             raise TraceError(f'only a trace with end: wrap can start at an offset; this one has "{self.end}"')
         offset %= self.duration
         first = bisect_right(self.starts, offset) - 1
-        starts = [0.0] + [start - offset for start in self.starts[first + 1 :]]
-        values = self.values[first:]
+        starts, values = np.array(self.starts), np.array(self.values)
+        turned = np.concatenate(([0.0], starts[first + 1 :] - offset))
+        round_again = values[first:]
         if offset > 0:
-            starts += [start + self.duration - offset for start in self.starts[: first + 1]]
-            values = values + self.values[: first + 1]
-        if starts[-1] >= self.duration:  # the offset is a segment's own start
-            starts, values = starts[:-1], values[:-1]
-        return Trace(starts, values, self.duration, "wrap", self.source, self.grade)
+            turned = np.concatenate((turned, starts[: first + 1] + self.duration - offset))
+            round_again = np.concatenate((round_again, values[: first + 1]))
+        if turned[-1] >= self.duration:  # the offset is a segment's own start
+            turned, round_again = turned[:-1], round_again[:-1]
+        return Trace(turned, round_again, self.duration, "wrap", self.source, self.grade)
 
     def mean(self) -> float:
         """Return the time-weighted mean capacity over the recording."""
