@@ -15,7 +15,7 @@ from simulator.profiles.trace import Trace
 from simulator.scenario.capacity import BandwidthField, Capacity, LoadField
 from simulator.scenario.entry import Entry, Number, Or, Whole
 from simulator.scenario.knowledge import KnowledgeEntry
-from simulator.traces.reader import FORMATS
+from simulator.traces.format import known_formats
 
 
 class ModelEntry(Entry):
@@ -139,7 +139,7 @@ class ReplayEntry(Entry):
     kind: Literal["replay"]
     trace: str
     """File of instants, relative to the scenario's, or a name among the shipped traces."""
-    format: Literal[tuple(FORMATS)] | None = None  # type: ignore[valid-type]
+    format: Literal[tuple(known_formats())] | None = None  # type: ignore[valid-type]
 
 
 class ClosedEntry(Entry):

@@ -1,103 +1,151 @@
-"""Read a recording in whatever format it has, into the one internal form.
+"""Read a recording in whatever format it has, and make it what a simulation needs: a ``Trace``, instants, outages.
 
-A reader is a function from a file to a :class:`Recording`; which one is used is said (``format:``) or found out, and
-found out only where exactly one fits.
+Which format is said (``format:``) or found out, and found out only where exactly one fits.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from simulator.foundation.errors import TraceError, UnitError, did_you_mean
-from simulator.foundation.units import BANDWIDTH, SHARE
+from simulator.foundation.errors import TraceError, did_you_mean
 from simulator.profiles.trace import End, Trace
-from simulator.traces import csv, sabre
-from simulator.traces.recording import Recording
-
-FORMATS: dict[str, Callable[[Path], Recording]] = {"csv": csv.read, "sabre": sabre.read}
+from simulator.traces.format import Format, Options, known_formats
+from simulator.traces.recording import UNITS, Found, Reading, Recording, Topology
+from simulator.traces.source import Source
 
 
 @dataclass(frozen=True)
 class Request:
-    """How a recording is to be used."""
+    """What is wanted of a file, and what the file itself does not say."""
 
-    kind: str
-    """bandwidth or cpu."""
+    kind: str | None = None
+    """bandwidth, cpu, latency, arrivals, failures, mobility, sites, topology; None: whatever it is."""
     format: str | None = None
     unit: str | None = None
-    """Unit of the values, where the file does not say."""
     end: End | None = None
     """What follows the last segment, instead of what the file says (wrap where neither does)."""
+    member: str | None = None
+    """Which file of an archive."""
+    series: str | None = None
+    """Which of several tables: an operator, a run, a machine."""
+    step: float | None = None
+    """Time from row to row [s], where the file does not say."""
+    repair: bool = False
+
+    @property
+    def options(self) -> Options:
+        """What of it readers look at."""
+        return Options(self.repair, self.unit, self.step, self.kind)
 
 
-def read_recording(path: Path, form: str | None = None) -> Recording:
-    """Read the file at *path*, in format *form* or whichever single one fits.
+def read_file(path: Path, request: Request = Request()) -> Reading:
+    """Read all that the file holds.
 
     Raises:
         TraceError: no such file, no such format, not exactly one format that fits, or a malformed file (with its row).
     """
-    if not path.is_file():
-        near = did_you_mean(path.name, [p.name for p in path.parent.glob("*")] if path.parent.is_dir() else [])
-        raise TraceError(f"no trace file {path.name} in {path.parent.name or '.'}/.{near}")
-    if form is None:
-        fitting = [name for name, fits in (("csv", csv.fits), ("sabre", sabre.fits)) if fits(path)]
-        if not fitting and path.stat().st_size == 0:
-            raise TraceError(f"{path.name} is empty")
-        if len(fitting) != 1:
-            which = " and ".join(fitting) or "none"
-            raise TraceError(
-                f"{path.name}: formats that fit: {which}; say which with format: (known: {', '.join(FORMATS)})"
-            )
-        form = fitting[0]
-    if form not in FORMATS:
-        raise TraceError(f'no trace format "{form}".{did_you_mean(form, FORMATS)} Known: {", ".join(FORMATS)}')
-    return FORMATS[form](path)
+    source = Source(path, request.member, request.repair)
+    form = _format(source, request.format)
+    series = form.read(source, request.options)
+    for found in series.values():
+        found.report.repaired[:0] = source.repaired
+    return Reading(source.name, form.name, source.sha256, series)
+
+
+def _format(source: Source, name: str | None) -> Format:
+    known = known_formats()
+    if name is not None:
+        if name not in known:
+            raise TraceError(f'no trace format "{name}".{did_you_mean(name, known)} Known: {", ".join(known)}')
+        return known[name]
+    fitting = [form for form in known.values() if form.fits(source)]
+    if len(fitting) == 1:
+        return fitting[0]
+    if not fitting and b"\x00" in source.start:
+        raise TraceError(f"{source.name}: is binary, and in no format known ({', '.join(known)})")
+    which = " and ".join(form.name for form in fitting) or "none"
+    raise TraceError(f"{source.name}: formats that fit: {which}; say which with format: (known: {', '.join(known)})")
+
+
+def choose(reading: Reading, series: str | None = None) -> Found:
+    """Return one table of *reading*: the only one, or the one called *series*.
+
+    Raises:
+        TraceError: if there is none of that name, or several and none was named.
+    """
+    names = list(reading.series)
+    if series is not None:
+        if series not in reading.series:
+            raise TraceError(f'{reading.file}: no series "{series}".{did_you_mean(series, names)} {_listed(names)}')
+        return reading.series[series]
+    if len(names) != 1:
+        raise TraceError(f"{reading.file}: holds {len(names)} series; say which with series: {_listed(names)}")
+    return reading.series[names[0]]
+
+
+def read_recording(path: Path, request: Request) -> Recording:
+    """Read the one recording of the kind that *request* wants.
+
+    Raises:
+        TraceError: as :func:`read_file` and :func:`choose`, or it is of another kind.
+    """
+    found = choose(read_file(path, request), request.series)
+    wanted = request.kind or found.kind
+    if found.kind != wanted or not isinstance(found, Recording):
+        raise TraceError(f"{path.name} is a trace of {found.kind}, but {wanted} is needed here")
+    return found
 
 
 def read_trace(path: Path, request: Request) -> Trace:
-    """Read a capacity trace: bandwidth in bytes/s, or processor load as a share (0 to 1).
+    """Read steps over time: bandwidth in bytes/s, processor load as a share (0 to 1), latency in seconds.
 
     Raises:
-        TraceError: as :func:`read_recording`, or the unit is missing, unknown, or not that of the kind asked for.
+        TraceError: as :func:`read_recording`, or its values cannot be replayed as asked.
     """
-    recording = read_recording(path, request.format)
-    dimension = {"bandwidth": BANDWIDTH, "cpu": SHARE}[request.kind]
-    unit = recording.unit or request.unit
-    if recording.kind and recording.kind != request.kind:
-        raise TraceError(f"{path.name} is a trace of {recording.kind}, but {request.kind} is needed here")
-    if unit is None:
-        raise TraceError(
-            f'{path.name} does not say its unit; add it to the first line ("# unit: {dimension.example.split()[-1]}") '
-            f"or to the scenario (unit: ...)"
-        )
-    if recording.unit and request.unit and recording.unit != request.unit:
-        raise TraceError(f"{path.name} says its unit is {recording.unit}, the scenario says {request.unit}")
-    if unit not in dimension.units:
-        known = ", ".join(name for name in dimension.units if name)
-        raise TraceError(f'{path.name}: "{unit}" is not a unit of {dimension.name}; known: {known}')
-    factor = dimension.units[unit]
+    return as_trace(read_recording(path, request), path.name, request.end)
+
+
+def as_trace(recording: Recording, source: str, end: End | None = None) -> Trace:
+    """Return *recording*, which is one of steps, as a trace in the units of the simulator (bandwidth: bytes/s).
+
+    Raises:
+        TraceError: if it is none of steps, or its end does not suit it.
+    """
+    if recording.kind not in UNITS:
+        raise TraceError(f"{source} is a trace of {recording.kind}, which has no values over time")
+    values = recording.columns["value"]
+    if recording.kind == "cpu" and values.max() > 1:
+        raise TraceError(f"{source}: a processor load is a share between 0 and 1; the largest here is {values.max():g}")
+    if recording.kind == "bandwidth":
+        values = values / 8
+    last = recording.end if end is None else end
     try:
-        values = [value * factor for value in recording.values]
-        if request.kind == "cpu" and any(value > 1 for value in values):
-            raise TraceError(f"a processor load is a share between 0 and 1; the largest here is {max(values):g}")
-        end = request.end or recording.end or "wrap"
-        return Trace(recording.starts, values, recording.duration, end, source=path.name, grade="measured")
-    except (TraceError, UnitError) as error:
-        raise TraceError(f"{path.name}: {error}") from None
+        return Trace(recording.columns["start_s"], values, recording.duration, last or "wrap", source, recording.grade)
+    except TraceError as error:
+        raise TraceError(f"{source}: {error}") from None
 
 
 def read_instants(path: Path, form: str | None = None) -> tuple[float, ...]:
     """Read the times of a recording of events [s], sorted.
 
     Raises:
-        TraceError: as :func:`read_recording`, or times out of order.
+        TraceError: as :func:`read_recording`.
     """
-    recording = read_recording(path, form)
-    if recording.kind not in ("", "arrivals"):
-        raise TraceError(f"{path.name} is a trace of {recording.kind}, but arrivals are needed here")
-    for before, after in zip(recording.starts, recording.starts[1:], strict=False):
-        if after < before:
-            raise TraceError(f"{path.name}: an arrival at {after:g} s stands after one at {before:g} s")
-    return tuple(recording.starts)
+    return tuple(read_recording(path, Request("arrivals", form)).columns["t_s"].tolist())
+
+
+def read_topology(path: Path, request: Request) -> Topology:
+    """Read a graph.
+
+    Raises:
+        TraceError: as :func:`read_file`, or it holds none.
+    """
+    found = choose(read_file(path, request), request.series)
+    if not isinstance(found, Topology):
+        raise TraceError(f"{path.name} is a trace of {found.kind}, but topology is needed here")
+    return found
+
+
+def _listed(names: list[str], most: int = 20) -> str:
+    return f"({', '.join(names[:most])}{f' and {len(names) - most} more' if len(names) > most else ''})"

@@ -1,0 +1,1 @@
+"""One module per format of recordings; each defines ``FORMAT`` (``traces/format.py``)."""
