@@ -39,5 +39,7 @@ def docs(session):
 
 @nox.session
 def bench(session):
-    """Compare the speed with a textbook SimPy model in the same run."""
+    """Compare the speed with a textbook SimPy model, and the reading of recordings with pandas, each in one run."""
     session.run("python", "benchmarks/offload.py", *(session.posargs or ["--json"]))
+    if not session.posargs:
+        session.run("python", "benchmarks/traces.py")

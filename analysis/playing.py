@@ -69,10 +69,10 @@ def compare(
             over_time.append(bins.assign(label=side.label, seed=seed))
     frame = pd.concat(over_time, ignore_index=True)[["label", "seed", "from_s", "to_s", "requests", "latency_sum_s"]]
     table = pd.DataFrame(runs)
-    meta = {key: table[key].iloc[0] for key in ("offing", "grade", "networks")}
+    meta = {key: table[key].iloc[0] for key in ("offing", "grade", "networks", "inputs")}
     name = sides[0].scenario.name if sides[0].scenario is not None else str(sides[0].runs[0].meta["scenario"])
     bounds = tuple(side.label for side in sides if side.clairvoyant)
-    kept = table.drop(columns=["offing", "networks"])
+    kept = table.drop(columns=["offing", "networks", "inputs"])
     return Comparison(kept, frame, name, metric, level, bounds, against or "", meta)
 
 
@@ -143,6 +143,7 @@ def _digest(results: Results) -> Digest:
         "grade": summary["grade"],
         "offing": results.provenance.get("offing", ""),
         "networks": bandwidth_evidence(results.provenance.get("networks", {})),
+        "inputs": tuple(results.meta.get("inputs", ())),
     }
     columns = results.columns["requests"]
     answered = np.isfinite(columns["finish_s"]) & (columns["arrival_s"] >= results.meta["warmup_s"])

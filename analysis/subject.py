@@ -15,7 +15,7 @@ import yaml
 from simulator import Results, Scenario, Simulation, run
 from simulator.foundation.errors import RegistryError, ResultsError, did_you_mean
 from simulator.profiles.hardware import worst
-from simulator.results.frames import provenance
+from simulator.run.provenance import provenance
 from simulator.techniques.registry import name_of
 from simulator.world.cluster import Cluster
 from simulator.world.view import View

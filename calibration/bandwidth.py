@@ -1,4 +1,4 @@
-"""Fit bandwidth generators to recordings, and say how near the generated traces come to the recorded ones.
+"""Fit bandwidth generators of the ``copula`` form to recordings, and compare generated traces with recorded ones.
 
 A set of recordings is one population: every second of it counts the same, whichever recording it stands in, and what
 sets recordings apart (one drive in town, another in the country) is part of the slow memory. Seconds in which nothing
@@ -13,21 +13,20 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 from scipy.optimize import least_squares
 from scipy.stats import norm
 
 from simulator.foundation.errors import TraceError
 from simulator.profiles.trace import Trace
-from simulator.traces.generator import Generator, Outages
+from simulator.traces.copula import Copula, Outages
+from simulator.traces.markov import Markov
 from simulator.traces.reader import Request, read_trace
-
-Array = npt.NDArray[np.float64]
+from simulator.traces.recording import Array, stretches
+from simulator.traces.written import Kind
 
 SHARES = (0.005, 0.01, 0.02, *(k / 20 for k in range(1, 20)), 0.98, 0.99, 0.995)
 """Where quantiles are kept."""
@@ -92,15 +91,7 @@ def recordings(real: RealSet, data: Path) -> list[Trace]:
     files = sorted((data / "bandwidth" / real.folder).glob(real.files))
     if not files:
         raise TraceError(f"no {real.files} in bandwidth/{real.folder}")
-    return [_read(path) for path in files]
-
-
-def _read(path: Path) -> Trace:
-    if path.suffix == ".json":
-        return read_trace(path, Request("bandwidth", "sabre"))
-    rows = [line.split() for line in path.read_text(encoding="utf-8").splitlines()]  # Lumos5G: second, Mbit/s
-    values = [float(row[1]) * MBIT for row in rows]
-    return Trace(list(range(len(values))), values, len(values), "wrap", path.name, "measured")
+    return [read_trace(path, Request("bandwidth", "sabre" if path.suffix == ".json" else "lumos5g")) for path in files]
 
 
 # -- statistics ------------------------------------------------------------------------------------------------------
@@ -127,43 +118,38 @@ class Statistics:
 
 def statistics(traces: Sequence[Trace]) -> Statistics:
     """Return the statistics of *traces* (which have a duration), every second counted the same."""
-    lengths, values = _segments(traces)
+    lengths, values = segments(traces)
     total = float(lengths.sum())
     mean = float(lengths @ values) / total
     deviation = math.sqrt(float(lengths @ (values - mean) ** 2) / total)
     points = np.quantile(values, (0.05, 0.25, 0.5, 0.75, 0.95), weights=lengths, method="inverted_cdf")
-    samples = [_sampled(trace) for trace in traces]
-    memory = tuple(_correlation(samples, lag, outages=True) for lag in (1, 5, 20))
+    samples = [sampled(trace) for trace in traces]
+    memory = tuple(correlation(samples, lag, outages=True) for lag in (1, 5, 20))
     zero = float(lengths[values == 0].sum()) / total
-    outages = tuple(sorted(length for trace in traces for length in _outages(trace)))
+    outages = tuple(sorted(length for trace in traces for length in outage_lengths(trace)))
     return Statistics(total, mean, deviation / mean, tuple(points.tolist()), memory, zero, outages)
 
 
-def _segments(traces: Sequence[Trace]) -> tuple[Array, Array]:
+def segments(traces: Sequence[Trace]) -> tuple[Array, Array]:
+    """Return length [s] and value of all segments of *traces*."""
     lengths = [np.diff([*trace.starts, trace.duration]) for trace in traces]
     return np.concatenate(lengths), np.concatenate([np.array(trace.values) for trace in traces])
 
 
-def _outages(trace: Trace) -> list[float]:
-    found: list[float] = []
-    last = -1.0
-    for (start, end), value in zip(pairwise([*trace.starts, trace.duration]), trace.values, strict=True):
-        if value == 0.0:
-            if start == last:
-                found[-1] += end - start
-            else:
-                found.append(end - start)
-            last = end
+def outage_lengths(trace: Trace) -> list[float]:
+    """Return how long each stretch at zero lasts [s]."""
+    zeros = stretches(np.array(trace.values) == 0, np.append(trace.starts, trace.duration))
+    found: list[float] = np.diff(zeros).ravel().tolist()
     return found
 
 
-def _sampled(trace: Trace) -> Array:
+def sampled(trace: Trace) -> Array:
     """Return the bandwidth once a second, in the middle of each."""
     times = np.arange(math.floor(trace.duration)) + 0.5
     return np.array(trace.values)[np.searchsorted(trace.starts, times, side="right") - 1]
 
 
-def _correlation(samples: Sequence[Array], lag: int, *, outages: bool) -> float:
+def correlation(samples: Sequence[Array], lag: int, *, outages: bool) -> float:
     """Return the autocorrelation over all *samples*; without *outages*, over pairs with none at either end."""
     pool = np.concatenate(samples)
     kept = pool if outages else pool[pool > 0]
@@ -216,28 +202,35 @@ def comparison(real: Sequence[Trace], synthetic: Sequence[Trace], size: float, c
 # -- fit -------------------------------------------------------------------------------------------------------------
 
 
-def fit(real: RealSet, traces: Sequence[Trace]) -> Generator:
+def fit(real: RealSet, traces: Sequence[Trace]) -> Copula:
     """Fit a generator to the recordings of a set."""
-    lengths, values = _segments(traces)
+    lengths, values = segments(traces)
     up = values > 0
     levels = np.quantile(values[up], SHARES, weights=lengths[up], method="inverted_cdf")
-    samples = [_sampled(trace) for trace in traces]
-    recorded = np.array([_correlation(samples, lag, outages=False) for lag in LAGS])
-    share, fast, slow = _memory(levels, recorded)
+    samples = [sampled(trace) for trace in traces]
+    recorded = np.array([correlation(samples, lag, outages=False) for lag in LAGS])
+    share, fast, slow = memory(levels, recorded, LAGS, LONGEST)
     found = statistics(traces)
     logs = np.log(found.outages) if found.outages else np.zeros(1)
     outages = Outages(found.zero, float(np.mean(found.outages or (1.0,))), float(logs.std()))
     source = f"fitted to {len(traces)} recordings, {found.seconds:.0f} s: {real.citation}"
     nodes = tuple(zip(SHARES, levels.tolist(), strict=True))
-    return Generator(
-        real.name, real.title, "transferred", "downlink", source, nodes, share, fast, slow, outages
-    )  # fmt: skip
+    return Copula(
+        real.name, real.title, "transferred", "downlink", source, nodes, share, fast, slow, outages, 1.0, "bandwidth"
+    )
 
 
-def _memory(levels: Array, recorded: Array) -> tuple[float, float, float]:
-    """Return share, fast and slow time whose correlation, once through the levels, is nearest to that recorded."""
+def memory(levels: Array, recorded: Array, at: Sequence[int], longest: float) -> tuple[float, float, float]:
+    """Return share, fast and slow time whose correlation, once through the levels, is nearest to that recorded.
+
+    Args:
+        levels: quantiles at ``SHARES``.
+        recorded: autocorrelation at the lags *at*.
+        at: lags [steps].
+        longest: the most that the slow time may be [steps].
+    """
     powers = _hermite(levels)
-    lags = np.array(LAGS, dtype=float)
+    lags = np.array(at, dtype=float)
 
     def error(guess: Array) -> Array:
         share, fast, slow = guess
@@ -245,7 +238,7 @@ def _memory(levels: Array, recorded: Array) -> tuple[float, float, float]:
         return np.asarray(np.polynomial.polynomial.polyval(rho, powers) - recorded, dtype=np.float64)
 
     starts = [(share, fast, slow) for share in (0.1, 0.5, 0.9) for fast in (1.0, 5.0) for slow in (30.0, 200.0)]
-    bounds = ([0.0, 0.5, 10.0], [1.0, 10.0, LONGEST])
+    bounds = ([0.0, 0.5, 10.0], [1.0, 10.0, longest])
     best = min((least_squares(error, start, bounds=bounds, x_scale=(0.1, 1.0, 50.0)) for start in starts),
                key=lambda found: float(found.cost))  # fmt: skip
     share, fast, slow = best.x.tolist()
@@ -276,7 +269,7 @@ WIFI = (
 """Least signal [dBm] and rate [Mbit/s] of 802.11n with two streams in 20 MHz (IEEE 802.11n-2009, clause 20)."""
 
 
-def wifi() -> Generator:
+def wifi() -> Copula:
     """Guess a Wi-Fi network, for want of recordings: a person who walks about at home, alone on the channel.
 
     The signal is normal in dB (-62 dBm in the middle, 8 dB of shadowing); it picks the rate of the standard, of which
@@ -291,24 +284,39 @@ def wifi() -> Generator:
         "as normal, -62 dBm with 8 dB (the order of indoor shadowing in ITU-R P.1238), 60 % of the rate left for TCP, "
         "5 s to walk out of a shadow of 6 m (the order of ITU-R M.2135, indoor), a minute in a room, gaps of 2 s"
     )
-    return Generator(
+    return Copula(
         "wifi", "Wi-Fi (802.11n) at home, on the move, one device alone on the channel", "guessed", "both", source,
-        tuple(zip(SHARES, levels, strict=True)), 0.5, 5.0, 60.0, Outages(least, 2.0, 0.7),
+        tuple(zip(SHARES, levels, strict=True)), 0.5, 5.0, 60.0, Outages(least, 2.0, 0.7), 1.0, "bandwidth",
     )  # fmt: skip
 
 
-def as_yaml(generator: Generator) -> str:
+def as_yaml(generator: Copula) -> str:
     """Return the file of a generator, its numbers to three digits."""
     outages = generator.outages
-    levels = "\n".join(f"  {100 * share:.3g} %: {value / MBIT:.3g} Mbit/s" for share, value in generator.levels)
+    levels = "\n".join(f"  {100 * share:.3g} %: {written(value, generator.kind)}" for share, value in generator.levels)
+    memory = f"share: {100 * generator.share:.3g} %, fast: {generator.fast:.3g} s, slow: {generator.slow:.3g} s"
     return f"""\
+{head(generator, "copula")}
+outages: {{share: {100 * outages.share:.3g} %, mean: {outages.mean:.3g} s, spread: {outages.spread:.3g}}}
+memory: {{{memory}}}
+levels:  # outside outages, this share of the time has less
+{levels}
+"""
+
+
+def head(generator: Copula | Markov, form: str) -> str:
+    """Return the first lines of the file of a generator."""
+    return f"""\
+form: {form}
+kind: {generator.kind}
 name: {generator.name}
 title: "{generator.title} (synthetic)"
 grade: {generator.grade}
 direction: {generator.direction}
 source: "{generator.source}"
-outages: {{share: {100 * outages.share:.3g} %, mean: {outages.mean:.3g} s, spread: {outages.spread:.3g}}}
-memory: {{share: {100 * generator.share:.3g} %, fast: {generator.fast:.3g} s, slow: {generator.slow:.3g} s}}
-levels:  # outside outages, this share of the time has less
-{levels}
-"""
+step: {generator.step:.3g} s"""
+
+
+def written(value: float, kind: Kind) -> str:
+    """Return a bandwidth [B/s] or a load with its unit, to three digits."""
+    return f"{value / MBIT:.3g} Mbit/s" if kind == "bandwidth" else f"{100 * value:.3g} %"

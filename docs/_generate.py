@@ -13,9 +13,10 @@ import typer
 import simulator.results.record as record
 import simulator.workloads.inference as inference
 from simulator import Technique
-from simulator.cli import ORDER
+from simulator.cli import GROUPS, ORDER
 from simulator.run import simulation
 from simulator.scenario.schema import ScenarioEntry
+from simulator.traces.format import known_formats
 
 UNITS = {"_s": "s", "_j": "J", "_bytes": "B"}
 
@@ -23,7 +24,8 @@ UNITS = {"_s": "s", "_j": "J", "_bytes": "B"}
 def reference(folder: Path) -> None:
     """Write every generated page to *folder*."""
     folder.mkdir(parents=True, exist_ok=True)
-    for name, make in (("scenario", scenario), ("frames", frames), ("commands", commands), ("hooks", hooks)):
+    pages = {"scenario": scenario, "frames": frames, "commands": commands, "hooks": hooks, "formats": formats}
+    for name, make in pages.items():
         (folder / f"{name}.md").write_text(make(), encoding="utf-8")
 
 
@@ -158,12 +160,19 @@ def _unit(column: str) -> str:
 
 def commands() -> str:
     points = {point.name: point for point in entry_points(group="offing.commands")}
-    return "\n\n".join(_command(name, points[name].load()) for name in sorted(points, key=ORDER.index)) + "\n"
+    pages, groups = [], set()
+    for name in sorted(points, key=ORDER.index):
+        group = name.rpartition(".")[0]
+        if group and group not in groups:
+            groups.add(group)
+            pages.append(f"## offing {group.replace('.', ' ')}\n\n{GROUPS[group]}")
+        pages.append(_command(name, points[name].load()))
+    return "\n\n".join(pages) + "\n"
 
 
 def _command(name: str, function: object) -> str:
     app = typer.Typer(add_completion=False)
-    app.command(name=name)(function)
+    app.command(name=name.rpartition(".")[2])(function)
     command = typer.main.get_command(app)
     rows = []
     for parameter in command.params:
@@ -171,7 +180,19 @@ def _command(name: str, function: object) -> str:
         if given not in ("--help", "-h, --help"):
             rows.append((f"`{given}`", getattr(parameter, "help", "") or ""))
     about = (inspect.getdoc(function) or "").replace("``", "`")
-    return f"## offing {name}\n\n{about}\n\n" + (table(("", "meaning"), rows) if rows else "")
+    depth = "#" * (2 + name.count("."))
+    return f"{depth} offing {name.replace('.', ' ')}\n\n{about}\n\n" + (table(("", "meaning"), rows) if rows else "")
+
+
+# -- formats -------------------------------------------------------------------------------------------------------
+
+
+def formats() -> str:
+    rows = [
+        (", ".join(f"`{name}`" for name in (form.name, *form.aliases)), ", ".join(form.kinds), form.title)
+        for form in sorted(known_formats().values(), key=lambda form: (form.kinds, form.name))
+    ]
+    return table(("`--format`", "kinds", "what it is"), rows) + "\n"
 
 
 # -- hooks ---------------------------------------------------------------------------------------------------------

@@ -23,6 +23,18 @@ def update_golden(request):
 
 
 @pytest.fixture
+def write(tmp_path):
+    """Write a text, or bytes, to a file whose name says nothing of its format, and return where it is."""
+
+    def write(content, name="a trace of ours"):
+        path = tmp_path / name
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+        return path
+
+    return write
+
+
+@pytest.fixture
 def offing(capsys, tmp_path, monkeypatch):
     """Call ``offing ...`` and return exit code, standard output and standard error."""
     monkeypatch.chdir(tmp_path)

@@ -44,3 +44,13 @@ class Fixed(Technique):
 def play(scenario: Scenario, *segments: tuple[str, int, int]) -> Results:
     """Run *scenario* with all requests placed by *segments*."""
     return Simulation(scenario.with_technique(Fixed.at(*segments)) if segments else scenario).run()
+
+
+def refused(answer: tuple[int, str, str], *words: str) -> None:
+    """Check that a bad call of ``offing`` ended with code 2, in a sentence with *words*, without a traceback."""
+    code, out, err = answer
+    assert (code, out) == (2, ""), answer
+    text = " ".join(err.replace("│", " ").split())
+    assert "Traceback" not in text
+    for word in words:
+        assert word in text

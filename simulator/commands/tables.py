@@ -98,6 +98,8 @@ def _overview(s: dict[str, Any]) -> Table:
     if s["redeployments"]:
         table.add_row("redeployments", f"{s['redeployments']:,}", f"{seconds(s['downtime_s'])} of downtime")
     table.add_row("evidence", s["grade"], "the weakest grade among the layer times used")
+    for index, line in enumerate(s["inputs"]):
+        table.add_row("" if index else "inputs", "", escape(line))
     return table
 
 
@@ -128,6 +130,8 @@ def replication_tables(found: dict[str, Any]) -> Iterator[Table]:
     about.add_row("requests", f"{outcomes}{left_out}")
     about.add_row("known to it", found["knowledge"])
     about.add_row("evidence", f"{found['grade']}, the weakest grade among the layer times used")
+    for index, line in enumerate(found["inputs"]):
+        about.add_row("" if index else "inputs", escape(line))
     yield about
 
 

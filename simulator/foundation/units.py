@@ -91,6 +91,7 @@ COMPUTE = Dimension(
     {"FLOP/s": 1.0, "MFLOP/s": 1e6, "GFLOP/s": 1e9, "TFLOP/s": 1e12}, "10 GFLOP/s", positive=True,
 )  # fmt: skip
 SHARE = Dimension("share", "", {"%": 0.01, "": 1.0}, "50 %")
+SPEED = Dimension("speed", "m/s", {"m/s": 1.0, "km/h": 1 / 3.6}, "30 km/h", positive=True)
 PER_BYTE = Dimension("time per byte", "s/B", {"s/B": 1.0, "ns/B": 1e-9, "us/kB": 1e-9, "ms/MB": 1e-9}, "1.3 ms/MB")
 
 
@@ -118,6 +119,8 @@ BytesPerSecond = Annotated[float, *_field(BANDWIDTH)]
 """A bandwidth above zero [B/s]."""
 PerSecond = Annotated[float, *_field(RATE)]
 """A rate above zero [1/s]."""
+MetresPerSecond = Annotated[float, *_field(SPEED)]
+"""A speed above zero [m/s]."""
 SecondsPerByte = Annotated[float, *_field(PER_BYTE)]
 """A cost per byte [s/B]."""
 Share = Annotated[float, *_field(SHARE)]

@@ -52,6 +52,7 @@ def message(
     parts: Parts,
     bandwidth: Bandwidth = true_bandwidth,
     free: Callable[[Leg], float] | None = None,
+    on_average: bool = False,
 ) -> float:
     """Return when a message of *size* bytes sent at *start* has arrived over *route*; add to *parts*.
 
@@ -62,11 +63,13 @@ def message(
         parts: where to add what it takes.
         bandwidth: capacity of each leg, as true or as sensed.
         free: when each leg is free of those who came before [s] (its token bucket full again); empty where not given.
+        on_average: whether a propagation delay that changes is taken for its mean.
     """
     now = start
     software = route.send.seconds(size)
     now += software
     for index, leg in enumerate(route.legs):
+        handed = now
         if free is not None:
             begin = max(now, free(leg))
             parts.queue += begin - now
@@ -75,12 +78,13 @@ def message(
         framed = leg.framing * size
         sent = _Empty(bandwidth(leg), leg.fifo.burst if leg.fifo is not None else 0.0)
         if index == 0 and route.slow:
-            now = _slow_start(sent, framed, now, route.round_trip)
+            now = _slow_start(sent, framed, now, route.round_trip if on_average else route.round_trip_at(handed))
         else:
             now = sent.finish(now, framed)
         parts.transfer += now - began
-        now += leg.delay
-        parts.delay += leg.delay
+        late = leg.delay if on_average else leg.delay_at(handed)
+        now += late
+        parts.delay += late
     arrival = route.receive.seconds(size)
     parts.software += software + arrival
     return now + arrival

@@ -10,7 +10,11 @@ split runs fall within 1 to 3 %)::
     software at the receiver        a + b * bytes
 
 A *leg* is one FIFO channel, or a run of fair-shared channels that the message crosses as one fluid flow. Propagation
-delays the message, never the next one behind it.
+delays the message, never the next one behind it. Where the delay changes over time, a message has the one that holds
+when it is handed to the leg.
+
+A device that *roams* has one link to each of several access points, and is attached to one of them at a time; routes
+lead over that one alone.
 """
 
 from __future__ import annotations
@@ -51,7 +55,7 @@ class Channel:
     bandwidth: Trace
     """Capacity [B/s]."""
     delay: float
-    """Propagation delay [s]."""
+    """Propagation delay [s]; the mean of ``delays``, where it changes."""
     framing: float = FRAME / SEGMENT
     """Bytes on the wire per byte of payload."""
     burst: float = 0.0
@@ -64,12 +68,16 @@ class Channel:
     """Cost of a message that begins here, at the sender."""
     receive: Software = field(default=Software())
     """Cost of a message that ends here, at the receiver."""
+    delays: Trace | None = None
+    """Propagation delay over time [s], where it changes."""
+    roams: bool = False
+    """Whether it is one of several of which its device has one attached at a time."""
 
 
 class Wire:
-    """A channel alive: its station (FIFO) or its resource (fair), up or down, and what it has carried."""
+    """A channel alive: its station (FIFO) or its resource (fair), and whether anything can be put on it."""
 
-    __slots__ = ("channel", "fifo", "resource", "since", "up", "uses")
+    __slots__ = ("attached", "channel", "failed", "fifo", "opens", "resource", "since", "up", "uses")
 
     def __init__(self, channel: Channel, station: Fifo | Resource) -> None:
         """Take the facts and the station, which other wires may share."""
@@ -78,14 +86,20 @@ class Wire:
         self.resource = station if isinstance(station, Resource) else None
         own = channel.bandwidth if channel.sharing == "airtime" else None
         self.uses = None if self.resource is None else (self.resource, own)
-        self.up = True
+        self.attached = not channel.roams
+        self.failed = False
+        self.up = self.attached
+        if self.fifo is not None:
+            self.fifo.up = self.up
         self.since = 0.0
+        self.opens = -math.inf
+        """When the interruption of the last handover is over [s]."""
 
 
 class Route:
     """The way from one node to another: its legs, its delay, and the software cost at its ends."""
 
-    __slots__ = ("delay", "legs", "receive", "round_trip", "send", "slow", "wires")
+    __slots__ = ("changes", "delay", "legs", "receive", "round_trip", "send", "slow", "wires")
 
     def __init__(self, wires: Sequence[Wire], legs: Sequence[Leg]) -> None:
         """Take the wires in order, and the same grouped into legs."""
@@ -96,12 +110,18 @@ class Route:
         self.receive = wires[-1].channel.receive
         self.slow = wires[0].channel.connection == "slow-start"
         self.legs = tuple(legs)
+        self.changes = any(leg.changes for leg in legs)
+        """Whether its delay does."""
+
+    def round_trip_at(self, time: float) -> float:
+        """Return twice the propagation delay at *time* [s]."""
+        return 2.0 * math.fsum(leg.delay_at(time) for leg in self.legs) if self.changes else self.round_trip
 
 
 class Leg:
     """What a message crosses in one go: a FIFO channel, or fair channels as one flow (shared by all routes over it)."""
 
-    __slots__ = ("delay", "delivered", "fifo", "framing", "handed", "name", "uses", "wires")
+    __slots__ = ("changes", "delay", "delivered", "fifo", "framing", "handed", "name", "uses", "wires")
 
     def __init__(self, wires: Sequence[Wire]) -> None:
         """Take one FIFO wire, or one or more fair ones."""
@@ -110,11 +130,25 @@ class Leg:
         self.uses = [wire.uses for wire in wires if wire.uses is not None]
         self.framing = max(wire.channel.framing for wire in wires)
         self.delay = math.fsum(wire.channel.delay for wire in wires)
+        self.changes = any(wire.channel.delays is not None for wire in wires)
+        """Whether its delay does."""
         self.name = "+".join(wire.channel.name for wire in wires)
         self.handed = 0.0
         """Bytes given to this leg so far, framing included."""
         self.delivered = 0.0
         """Bytes that have come out."""
+
+    @property
+    def opens(self) -> float:
+        """When the last handover's interruption is over [s]; minus infinity where there was none."""
+        return max(wire.opens for wire in self.wires)
+
+    def delay_at(self, time: float) -> float:
+        """Return the propagation delay of a message handed over at *time* [s]."""
+        if not self.changes:
+            return self.delay
+        channels = (wire.channel for wire in self.wires)
+        return math.fsum(c.delay if c.delays is None else c.delays.at(time) for c in channels)
 
 
 def _legs(wires: Sequence[Wire]) -> Iterator[list[Wire]]:
@@ -149,7 +183,9 @@ class Network:
         self.env = env
         self.fair = Fair(env)
         self.troubled = False
-        """Whether anything has failed yet; until then nobody needs to ask."""
+        """Whether anything has failed yet, or somebody roams; otherwise nobody needs to ask."""
+        self.roaming: dict[str, list[tuple[str, str]]] = {}
+        """Devices that roam, each with the ends of the routes to and from it that are kept."""
         self.wires: dict[str, Wire] = {}
         self._by_link: dict[str, list[Wire]] = {}
         self._between: dict[tuple[str, str], Wire] = {}
@@ -168,13 +204,27 @@ class Network:
                 station = stations[key] = self._station(channel, key)
             wire = self.wires[channel.name] = Wire(channel, station)
             self._by_link.setdefault(channel.link, []).append(wire)
-            ends, hop = (channel.sender, channel.receiver), HOP + channel.delay
-            if ends in self._between and HOP + self._between[ends].channel.delay <= hop:
-                continue  # of two parallel links the one of less delay is used
-            self._between[ends] = wire
-            self._neighbours.setdefault(channel.sender, {})[channel.receiver] = hop
-            if channel.sender in self._core and channel.receiver in self._core:
-                self._core.add_edge(*ends, hop=hop)
+            if channel.roams:
+                self.roaming[self._device(wire)] = []
+                self.troubled = True
+            else:
+                self._join(wire)
+
+    def _join(self, wire: Wire) -> None:
+        """Let routes lead over *wire*."""
+        channel = wire.channel
+        ends, hop = (channel.sender, channel.receiver), HOP + channel.delay
+        if ends in self._between and HOP + self._between[ends].channel.delay <= hop:
+            return  # of two parallel links the one of less delay is used
+        self._between[ends] = wire
+        self._neighbours.setdefault(channel.sender, {})[channel.receiver] = hop
+        if channel.sender in self._core and channel.receiver in self._core:
+            self._core.add_edge(*ends, hop=hop)
+
+    def _device(self, wire: Wire) -> str:
+        """Return the end of a wire that roams, for that is no relay."""
+        channel = wire.channel
+        return channel.receiver if channel.sender in self._core else channel.sender
 
     def _station(self, channel: Channel, key: str) -> Fifo | Resource:
         if channel.sharing == "fifo":
@@ -193,7 +243,20 @@ class Network:
             path = self._path(sender, receiver)
             wires = [self._between[pair] for pair in pairwise(path)]
             found = self._routes[key] = Route(wires, [self._leg(group) for group in _legs(wires)])
+            for end in key:
+                if end in self.roaming:
+                    self.roaming[end].append(key)
         return found
+
+    def leads(self, sender: str, receiver: str) -> bool:
+        """Return whether there is a way, over links up or down (from anywhere to itself there is)."""
+        if sender == receiver or (sender, receiver) in self._routes:
+            return True
+        try:
+            self._path(sender, receiver)
+        except PlacementError:
+            return False
+        return True
 
     def _path(self, sender: str, receiver: str) -> list[str]:
         there = self.reachable(sender).get(receiver)
@@ -205,7 +268,8 @@ class Network:
         for relay in self.reachable(sender):  # from device to device
             if receiver in self._neighbours.get(relay, {}):
                 return [*self.reachable(sender)[relay], receiver]
-        raise PlacementError(f'no link leads from "{sender}" to "{receiver}"; add one under links:')
+        now = f" at {self.env.now:g} s" if sender in self.roaming or receiver in self.roaming else ""
+        raise PlacementError(f'no link leads from "{sender}" to "{receiver}"{now}; add one under links:')
 
     def reachable(self, sender: str) -> Mapping[str, list[str]]:
         """Return the relays that *sender* can reach, nearest first, each with the nodes on the way (both ends)."""
@@ -259,8 +323,14 @@ class Network:
     def fail(self, link: str) -> None:
         """Take *link* down, both directions: transfers under way are lost."""
         for wire in self._by_link[link]:
+            wire.failed = True
+        self._close(link)
+
+    def _close(self, link: str) -> None:
+        wires = [wire for wire in self._by_link[link] if wire.up]
+        for wire in wires:
             wire.up, wire.since = False, self.env.now
-        for wire in self._by_link[link]:
+        for wire in wires:
             if wire.fifo is not None and wire.fifo.up:
                 wire.fifo.fail()
             elif wire.uses is not None:
@@ -269,9 +339,42 @@ class Network:
     def restore(self, link: str) -> None:
         """Bring *link* up again, empty."""
         for wire in self._by_link[link]:
-            wire.up = True
-            if wire.fifo is not None:
+            wire.failed = False
+        self._open(link)
+
+    def _open(self, link: str) -> None:
+        for wire in self._by_link[link]:
+            wire.up = wire.attached and not wire.failed
+            if wire.fifo is not None and wire.up:
                 wire.fifo.restore()
+
+    def attach(self, link: str, before: str | None = None, opens: float = -math.inf) -> None:
+        """Put the device of *link* on it: routes lead over it from now on, and it carries something from *opens* [s].
+
+        None leads over the one *before* any more; :meth:`leave` it once all who must know of the new one do.
+        """
+        for wire in self._by_link[before] if before is not None else ():
+            ends = wire.channel.sender, wire.channel.receiver
+            wire.attached = False
+            del self._between[ends], self._neighbours[ends[0]][ends[1]]
+        for wire in self._by_link[link]:
+            wire.attached, wire.opens = True, opens
+            self._join(wire)
+        # The device hangs on the relays, so that no way leads over it but its own.
+        device = self._device(self._by_link[link][0])
+        self._reach.pop(device, None)
+        for ends in self.roaming[device]:
+            self._routes.pop(ends, None)
+        self.roaming[device].clear()
+        self._open(link)
+
+    def leave(self, link: str) -> None:
+        """Close a *link* that its device is no longer attached to: transfers under way are lost."""
+        self._close(link)
+
+    def attached(self, link: str) -> bool:
+        """Return whether *link* is one that its device has attached; those that nobody roams over always are."""
+        return self._by_link[link][0].attached
 
     def links(self) -> Mapping[str, list[Wire]]:
         """Return the wires of each link."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -25,6 +26,19 @@ def shipped() -> Path:
     package = Path(__file__).resolve().parent.parent
     inside = package / "shipped"
     return inside if inside.is_dir() else package.parent / "scenarios"
+
+
+def recordings_folder() -> Path | None:
+    """Return the folder of recordings that others made and that are not ours to ship, None where there is none.
+
+    ``OFFING_DATA`` in the environment names it; a checkout also finds ``shared/data`` in the folder it stands in.
+    """
+    named = os.environ.get("OFFING_DATA")
+    if named:
+        return Path(named)
+    package = Path(__file__).resolve().parent.parent
+    beside = package.parent.parent / "shared" / "data"
+    return beside if not (package / "shipped").is_dir() and beside.is_dir() else None
 
 
 @dataclass

@@ -106,21 +106,24 @@ def along(chain: Sequence[str], cuts: Sequence[int], layers: int) -> Iterator[Pl
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """What a story met: a node or link that went down under it."""
+    """What a story met: a node or link that went down under it, or that the device was handed over from."""
 
     name: str
-    """The node or link that is down."""
+    """The node or link that is down, or the link that was left."""
     time: float
     """Since when [s]."""
     placement: Placement
     layer: int
     """First layer that is not done."""
-    kind: Literal["node", "link"] = "node"
+    kind: Literal["node", "link", "handover"] = "node"
 
 
 @dataclass(frozen=True, slots=True)
 class Recovery:
-    """What to do about a failure: go on with *placement* after *downtime* [s], or wait for the repair (None)."""
+    """What to do about a failure: go on with *placement* after *downtime* [s], or wait for the repair (None).
+
+    After a handover there is nothing to wait for: None goes on at once by the new way.
+    """
 
     placement: Placement | None = None
     downtime: float = 0.0

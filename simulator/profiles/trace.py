@@ -134,6 +134,10 @@ class Trace:
         i = bisect_right(self.starts, time) - 1
         return before + self._totals[i] + self.values[i] * (time - self.starts[i])
 
+    def recorded(self, time: float) -> float:
+        """Return :meth:`integral`, with ``end: error`` as far as the recording goes: for accounts, not for plans."""
+        return self.integral(min(time, self.duration) if self.end == "error" else time)
+
     def finish(self, start: float, work: float) -> float:
         """Return the earliest time at which *work* begun at *start* is done (``math.inf`` if never)."""
         constant = self.constant

@@ -42,7 +42,8 @@ class Results:
     """Typed columns per table, as recorded."""
     meta: dict[str, Any]
     """run_id, scenario, technique, seed, knowledge, clairvoyant, arrivals, until_s, warmup (as said), warmup_s (as
-    found), warmup_steady, deadline_s, end_s; and regret, where it was asked for (``run/regret.py``)."""
+    found), warmup_steady, deadline_s, end_s, inputs (a line for each recording that was read, or replaced); and regret,
+    where it was asked for (``run/regret.py``)."""
     scenario_text: str
     provenance: dict[str, Any] = field(default_factory=dict)
     files: dict[str, bytes] = field(default_factory=dict)
@@ -77,6 +78,7 @@ class Results:
             "warmup_steady": found[1],
             "deadline_s": entry.workload.deadline,
             "end_s": end,
+            "inputs": [*(each.line for each in scenario.inputs()), *sources.get("told", [])],
         }
         files = {name: content for name, (_, content) in scenario.recordings().items()}
         return cls(columns, meta, scenario.text(), {**sources, "scenario_hash": digest}, files)
@@ -129,6 +131,11 @@ class Results:
     def failures(self) -> pd.DataFrame:
         """One row per node or link that went down."""
         return self.frame("failures")
+
+    @cached_property
+    def handovers(self) -> pd.DataFrame:
+        """One row per change of a device from one access point to another."""
+        return self.frame("handovers")
 
     @cached_property
     def nodes(self) -> pd.DataFrame:
@@ -277,6 +284,7 @@ class Results:
                 if key in self.meta
             },
             "unstable": unstable,
+            "inputs": self.meta.get("inputs", []),
             "warnings": warnings(self.meta, unstable, set(nodes["node"].tolist())),
         }
 
@@ -312,35 +320,3 @@ def _mean(values: np.ndarray[Any, Any]) -> float:
 
 def _quantile(values: np.ndarray[Any, Any], q: float) -> float:
     return float(np.quantile(values, q, method="inverted_cdf")) if len(values) else math.nan
-
-
-def provenance(parts: Any) -> dict[str, Any]:
-    """Return where the numbers of a run come from: version, profiles and their grades, hardware."""
-    return {
-        "offing": version("offing"),
-        "model": {"name": parts.model.name, "input": parts.model.resolution, "batch": parts.model.batch},
-        "times": {
-            name: {"grade": times.grade, "source": times.source, "sha256": _digest(times.seconds)}
-            for name, times in parts.times.items()
-        },
-        "hardware": {
-            name: {key: {"value": f.value, "grade": f.grade, "source": f.source} for key, f in machine.facts().items()}
-            for name, machine in parts.machines.items()
-        },
-        "networks": _networks(parts.channels),
-    }
-
-
-def _networks(channels: Any) -> dict[str, dict[str, str]]:
-    """Return where the bandwidth of each link comes from, by direction; constants are the scenario's own word."""
-    found = {}
-    for channel in channels:
-        if channel.bandwidth.source:
-            direction = channel.name.removeprefix(channel.link).split("[")[0]
-            name = channel.link.split("[")[0] + direction
-            found[name] = {"grade": channel.bandwidth.grade, "source": channel.bandwidth.source}
-    return found
-
-
-def _digest(seconds: tuple[float, ...]) -> str:
-    return hashlib.sha256(json.dumps(seconds).encode()).hexdigest()[:16]

@@ -103,6 +103,18 @@ class FailureRow(NamedTuple):
     """Infinite where it never came back."""
 
 
+class HandoverRow(NamedTuple):
+    """A device that came nearer to another access point, and was handed over to it."""
+
+    device: str
+    from_link: str
+    to_link: str
+    t_s: float
+    """When it left the one for the other."""
+    interruption_s: float
+    """For how long the new link carried nothing."""
+
+
 class NodeRow(NamedTuple):
     """One node over the whole run."""
 
@@ -142,6 +154,7 @@ TABLES: dict[str, type] = {
     "spans": SpanRow,
     "decisions": DecisionRow,
     "failures": FailureRow,
+    "handovers": HandoverRow,
     "nodes": NodeRow,
     "links": LinkRow,
 }
@@ -200,6 +213,7 @@ class Recorder:
         self.spans = Table(SpanRow) if spans else None
         self.decisions = Table(DecisionRow)
         self.failures = Table(FailureRow)
+        self.handovers = Table(HandoverRow)
         self.nodes = Table(NodeRow)
         self.links = Table(LinkRow)
 

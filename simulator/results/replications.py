@@ -95,5 +95,6 @@ def across(runs: Sequence[Results], level: float = 0.95) -> dict[str, Any]:
         "outcomes": dict(sorted(outcomes.items())),
         "figures": figures,
         "unstable": {str(s["seed"]): s["unstable"] for s in summaries if s["unstable"]},
+        "inputs": [line for line in summaries[0]["inputs"] if all(line in s["inputs"] for s in summaries)],
         "warnings": said if len(said) <= TOLD + 1 else said[:TOLD] + more,
     }

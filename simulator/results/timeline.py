@@ -2,8 +2,9 @@
 
 One process per node, one per link; a thread per lane, so that work that overlaps stands side by side; flow arrows
 follow each request from device over link to server. Above them failures, a slice from down to up, and what techniques
-decided, an instant each. Times are microseconds, as the Trace Event Format asks, and whole nanoseconds, to which
-viewers round: work that follows on the spot must not seem to overlap.
+decided, an instant each; below them handovers, a slice for each interruption. Times are microseconds, as the Trace
+Event Format asks, and whole nanoseconds, to which viewers round: work that follows on the spot must not seem to
+overlap.
 """
 
 from __future__ import annotations
@@ -33,8 +34,9 @@ def timeline(results: Results) -> dict[str, Any]:
     rows = _rows(results)
     nodes = [str(name) for name in results.columns["nodes"]["node"]]
     resources = list(dict.fromkeys([*nodes, *(row.resource for row in rows)]))
-    paper = _Paper(["failures", "decisions", *resources])
+    paper = _Paper(["failures", "decisions", *resources, "handovers"])
     _draw_failures(results, paper)
+    _draw_handovers(results, paper)
     _draw_decisions(results, paper)
     for name in resources:
         paper.process(name)
@@ -146,6 +148,13 @@ def _draw_failures(results: Results, paper: _Paper) -> None:
         details = {"kind": kind, "repaired": "never" if math.isinf(up) else f"{up:g} s"}
         place = paper.place("failures", name)
         paper.slice(f"{name} down", "failure", down, max(down, min(up, end)), details, place)
+
+
+def _draw_handovers(results: Results, paper: _Paper) -> None:
+    """Draw a slice for the interruption of each handover, a lane for each device."""
+    columns = results.columns.get("handovers", {})
+    for device, before, link, time, length in zip(*(values.tolist() for values in columns.values()), strict=True):
+        paper.slice(f"to {link}", "handover", time, time + length, {"from": before}, paper.place("handovers", device))
 
 
 def _draw_decisions(results: Results, paper: _Paper) -> None:

@@ -14,9 +14,10 @@ from simulator.foundation.errors import OffingError, ScenarioError
 from simulator.foundation.randomness import Streams
 from simulator.profiles.hardware import worst
 from simulator.profiles.library import Library
-from simulator.results.frames import Results, provenance
+from simulator.results.frames import Results
 from simulator.results.record import LinkRow, NodeRow, Recorder
 from simulator.run.offered import link_load, node_load
+from simulator.run.provenance import provenance
 from simulator.scenario.build import build
 from simulator.scenario.scenario import Scenario
 from simulator.techniques.registry import name_of, read_technique
@@ -24,7 +25,8 @@ from simulator.techniques.technique import Technique
 from simulator.workloads.arrivals import ClosedLoop
 from simulator.workloads.dynamics import outage_story
 from simulator.workloads.inference import Service, arrivals_story
-from simulator.workloads.sensors import sensor_stories
+from simulator.workloads.mobility import roaming_story
+from simulator.workloads.sensors import Sensors
 from simulator.world.view import View
 
 Progress = Callable[[float, int], None]
@@ -64,16 +66,20 @@ class Simulation:
         for source in self.parts.sources:
             technique = scenario.technique.start(self.streams["technique", source])
             view = View(self.cluster, source, believed, technique.asks == "request")
-            self.services.append(Service(self.cluster, view, technique, deadline, self.streams))
+            away = self.parts.happenings.away.get(source, ())
+            self.services.append(Service(self.cluster, view, technique, deadline, self.streams, away))
 
     def run(self, progress: Progress | None = None) -> Results:
         """Run to the end and return what happened."""
         entry, env = self.scenario.entry, self.cluster.env
         self.check()
-        for outage in self.parts.outages:
-            env.start(outage_story(outage, self.cluster))
-        for story in sensor_stories(self.cluster, [s.view for s in self.services], entry.until, self.streams):
+        for outages in self.parts.happenings.outages.values():
+            env.start(outage_story(outages, self.cluster))
+        sensors = Sensors(self.cluster, [s.view for s in self.services], entry.until, self.streams)
+        for story in sensors.stories():
             env.start(story)
+        for roaming in self.parts.roaming:
+            env.start(roaming_story(roaming, self.cluster, sensors.stories))
         arrivals = self.parts.arrivals
         for service in self.services:
             for story in service.stories(arrivals, entry.until, self.streams):
@@ -111,9 +117,9 @@ class Simulation:
         """Ask every source's first decision now, so that one that cannot work is an error of the scenario.
 
         Raises:
-            ScenarioError: with what is wrong with the placements.
+            ScenarioError: with what is wrong with the placements, or with recordings that end too soon.
         """
-        problems: dict[str, None] = {}
+        problems: dict[str, None] = dict.fromkeys(self._too_short())
         for service in self.services:
             if service.technique.asks == "view" and self.cluster.nodes[service.source].up:
                 try:
@@ -122,6 +128,18 @@ class Simulation:
                     problems[f"{self.scenario.where('technique')}: {error}"] = None
         if problems:
             raise ScenarioError(*list(problems)[:5])
+
+    def _too_short(self) -> list[str]:
+        """Return what is wrong with recordings that must not be left (``end: error``) and end before the run does."""
+        until = self.scenario.entry.until
+        channels = [wire.channel for wire in self.cluster.network.wires.values()]
+        traces = [c.bandwidth for c in channels] + [c.delays for c in channels if c.delays is not None]
+        traces += [node.facts.capacity for node in self.cluster.nodes.values()]
+        return [
+            f"{self.scenario.where('until')}: {until:g} s, but {trace.source} ends at {trace.duration:g} s and says "
+            "end: error; shorten until:, or choose end: wrap, hold or zero"
+            for trace in traces if trace.end == "error" and trace.duration < until
+        ]  # fmt: skip
 
     def _final_rows(self, node_load: dict[str, float], link_load: dict[str, float]) -> None:
         env = self.cluster.env
@@ -142,7 +160,7 @@ class Simulation:
             handed, delivered = carried[c.name]
             self.recorder.links.add(
                 LinkRow(
-                    c.name, c.sender, c.receiver, handed, delivered, c.bandwidth.integral(now), c.station or c.name,
+                    c.name, c.sender, c.receiver, handed, delivered, c.bandwidth.recorded(now), c.station or c.name,
                     link_load[c.name],
                 )
             )  # fmt: skip

@@ -5,27 +5,31 @@ All findings are collected and raised together, each with the line it stands on.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import TypeVar
 
 from simulator.foundation.errors import OffingError, ScenarioError, did_you_mean
 from simulator.foundation.randomness import Streams
 from simulator.physics.engine import Environment
-from simulator.physics.network import FRAME, SEGMENT, Channel, Network
+from simulator.physics.network import Channel, Network
 from simulator.physics.node import Node, NodeFacts, capacity_left
 from simulator.profiles.hardware import Hardware, Software
 from simulator.profiles.model import LayerTimes, ModelProfile
 from simulator.profiles.trace import Trace
 from simulator.results.record import Recorder
-from simulator.scenario.capacity import Capacity, find_file
+from simulator.scenario.access import Access
+from simulator.scenario.capacity import Capacity
+from simulator.scenario.happenings import Happenings, World, resolve_happenings
+from simulator.scenario.inputs import find_file
 from simulator.scenario.knowledge import resolve_knowledge, unaffordable
 from simulator.scenario.scenario import Scenario
 from simulator.scenario.schema import ClosedEntry, LinkEntry, PeriodicEntry, PoissonEntry
-from simulator.traces.reader import read_instants
-from simulator.workloads.arrivals import Arrivals, ClosedLoop, Periodic, Poisson, Replay
-from simulator.workloads.dynamics import Outage
+from simulator.scenario.topology import with_topology
+from simulator.scenario.transfer import as_used, framing, misused
+from simulator.traces.outages import find_outages
+from simulator.workloads.arrivals import Arrivals, ClosedLoop, Periodic, Poisson
+from simulator.workloads.mobility import Roaming
 from simulator.world.cluster import Cluster
 from simulator.world.sensing import Knowledge
 from simulator.world.timing import Timing
@@ -52,8 +56,11 @@ class Parts:
     sources: list[str]
     arrivals: Arrivals
     knowledge: Knowledge
-    outages: list[Outage]
+    happenings: Happenings
     groups: dict[str, list[str]] = field(default_factory=dict)
+    roaming: list[Roaming] = field(default_factory=list)
+    told: list[str] = field(default_factory=list)
+    """What was left out or merged of what the scenario names."""
 
     def cluster(self, streams: Streams, recorder: Recorder) -> Cluster:
         """Make the parts live on a new clock."""
@@ -62,6 +69,8 @@ class Parts:
         variability = self.scenario.entry.variability
         timings = {name: Timing(times, variability) for name, times in self.times.items()}
         network = Network(env, self.channels, [name for name, facts in self.nodes.items() if facts.kind == "server"])
+        for roaming in self.roaming:
+            network.attach(roaming.turns[0][1])
         cluster = Cluster(env, nodes, network, self.model, timings, self.knowledge, recorder)
         size = self.scenario.entry.workload.input_bytes
         if size is not None:
@@ -94,6 +103,7 @@ class _Builder:
         self.nodes: dict[str, NodeFacts] = {}
         self.capacities: dict[str, Trace] = {}  # of channels, before anything is drawn
         self.drawn: dict[tuple[str, ...], Trace] = {}
+        self.access = Access(scenario.entry, self.streams)
 
     def attempt(self, place: tuple[str | int, ...], make: Callable[[], T]) -> T | None:
         """Return what *make* makes; an error becomes a problem at *place*."""
@@ -119,10 +129,12 @@ class _Builder:
         for name in entry.nodes:
             self.unfold_node(name)
         channels = [channel for name in entry.links for channel in self.link(name)]
+        for name, text in self.access.parallel(channels):
+            self.problem(("links", name), text)
         times = self.times(model) if model is not None else {}
         sources = self.sources()
         arrivals = self.arrivals()
-        outages = self.outages(channels)
+        happenings = self.happenings(channels)
         knowledge = resolve_knowledge(entry.knowledge, self.scenario.technique)
         for key, text in unaffordable(knowledge, channels, self.capacities):
             self.problem(("knowledge", key), text)
@@ -131,7 +143,7 @@ class _Builder:
             raise ScenarioError(*self.problems)
         return Parts(
             self.scenario, model, self.machines, times, beliefs, self.nodes, channels, sources, arrivals, knowledge,
-            outages, self.groups,
+            happenings, self.groups, self.access.roaming,
         )  # fmt: skip
 
     # -- nodes ---------------------------------------------------------------------------------------------------
@@ -144,6 +156,10 @@ class _Builder:
         )
         members = [name] if entry.count is None else [f"{name}-{i}" for i in range(entry.count)]
         self.groups[name] = members
+        if entry.position is not None:
+            wrong = entry.position.mismatch(name, len(members), entry.count is not None)
+            if wrong:
+                self.problem((*place, "position"), wrong)
         if machine is None:
             return
         self.machines[entry.hardware] = machine
@@ -207,45 +223,78 @@ class _Builder:
         if link.between[0] == link.between[1]:
             self.problem((*place, "between"), f'both ends are "{link.between[0]}"; a link joins two nodes')
             return []
+        if ends[0][0] in self.nodes and ends[1][0] in self.nodes:
+            for key, text in misused(link, *self.kinds(ends[0][0], ends[1][0])):
+                self.problem((*place, key), text)
+        if link.attach is not None:
+            return self.roam(name, link, ends)
         if len(ends[0]) > 1 and len(ends[1]) > 1:
-            self.problem((*place, "between"), "both ends are groups; give each member of one its own link")
+            self.problem(
+                (*place, "between"),
+                "both ends are groups; give each member of one its own link, or let devices that move have one at a "
+                "time: attach: {to: nearest, interruption: 50 ms}",
+            )
             return []
         pairs = [(a, b) for a in ends[0] for b in ends[1] if a in self.nodes and b in self.nodes]
         if link.shared and len(pairs) == 1:
             self.problem((*place, "shared"), "neither end is a group, so there is nobody to share it with")
         return [channel for a, b in pairs for channel in self.channels(name, link, a, b, len(pairs) > 1)]
 
-    def channels(self, name: str, link: LinkEntry, a: str, b: str, group: bool) -> list[Channel]:
+    def kinds(self, *names: str) -> Iterator[str]:
+        return (self.nodes[name].kind for name in names)
+
+    def roam(self, name: str, link: LinkEntry, ends: list[list[str]]) -> list[Channel]:
+        """Return the channels of a link of which each device has one at a time: to all sites it comes nearest to."""
+        turned = self.access.turns(name, ends, self.groups, self.nodes, self.problem)
+        made: list[Channel] = []
+        for device, called in turned.items():
+            for site, own in called.items():
+                pair = (device, site) if device in ends[0] else (site, device)
+                made += self.channels(name, link, *pair, False, own, f"{name}[{site}]")
+        return made
+
+    def channels(
+        self, name: str, link: LinkEntry, a: str, b: str, group: bool, own: str = "", cell: str = ""
+    ) -> list[Channel]:
+        """Return both directions of a link between two nodes; of an access link with its *own* name and its *cell*."""
         member = (b if len(self.groups.get(link.between[1], [b])) > 1 else a) if group else ""
-        called = f"{name}[{member}]" if group and not link.shared else name
-        framing = link.framing or (1.0 if link.connection == "none" else FRAME / SEGMENT)
+        called = own or (f"{name}[{member}]" if group and not link.shared else name)
+        drawn = cell if cell and link.shared else called  # who shares a cell shares its capacity
         made = []
         for direction, sender, receiver in (("up", a, b), ("down", b, a)):
             capacity = link.bandwidth or (link.up if direction == "up" else link.down)
             assert capacity is not None  # the schema has seen to it
             # a radio link fades in both directions together: one draw where one bandwidth: says both
-            directed = () if capacity.generator is not None and link.bandwidth is not None else (direction,)
+            directed = () if link.bandwidth is not None else (direction,)
             station = ""
             if link.sharing == "airtime":
-                station = f"medium {link.medium or name}"
+                station = f"medium {link.medium or cell or name}"
             elif link.shared or link.duplex == "half":
-                station = (name if link.shared else called) + ("" if link.duplex == "half" else f".{direction}")
-            own = Software(link.software.message, link.software.byte) if link.software is not None else None
+                shared = cell or name
+                station = (shared if link.shared else called) + ("" if link.duplex == "half" else f".{direction}")
+            software = Software(link.software.message, link.software.byte) if link.software is not None else None
+            delays = link.delay.trace
+            if delays is not None and link.delay.random_offset:
+                delays = delays.shifted(self.streams["offset", "delay", called].random() * delays.duration)
             made.append(
                 Channel(
                     name=f"{called}.{direction}" + (f"[{member}]" if group and link.shared else ""),
                     link=called,
                     sender=sender,
                     receiver=receiver,
-                    bandwidth=self.trace(capacity, "bandwidth", called, *directed),
-                    delay=link.delay,
-                    framing=framing,
+                    bandwidth=as_used(
+                        self.trace(capacity, "bandwidth", drawn, *directed), capacity, *self.kinds(sender, receiver)
+                    ),
+                    delay=link.delay.mean,
+                    delays=delays,
+                    roams=bool(cell),
+                    framing=framing(link, capacity),
                     burst=link.burst,
                     connection=link.connection,
                     sharing=link.sharing,
                     station=station,
-                    send=own or self.nodes[sender].hardware.software,
-                    receive=own or self.nodes[receiver].hardware.software,
+                    send=software or self.nodes[sender].hardware.software,
+                    receive=software or self.nodes[receiver].hardware.software,
                 )
             )
             self.capacities[made[-1].name] = capacity.trace
@@ -282,8 +331,10 @@ class _Builder:
         path = self.attempt(place, lambda: find_file(entry.trace, document.folder, library.folder, "traces"))
         if path is None:
             return None
-        instants = self.attempt(place, lambda: read_instants(path, entry.format))
-        return Replay(instants) if instants is not None else None
+        replayed = self.attempt(place, lambda: entry.arrivals(path))
+        if replayed is not None:
+            self.bounded("scale", replayed.expected(self.entry.until) / self.entry.until)
+        return replayed
 
     def bounded(self, key: str, rate: float) -> None:
         """Refuse what no computer would live to see the end of."""
@@ -292,38 +343,20 @@ class _Builder:
             self.problem(
                 ("workload", "arrivals", key),
                 f"some {rate * self.entry.until * devices:.0e} requests would come; a run takes at most {MOST:.0e}: "
-                f"{'lower' if key == 'rate' else 'raise'} {key}:, or shorten until:",
+                f"{'raise' if key == 'every' else 'lower'} {key}:, or shorten until:",
             )
 
-    def outages(self, channels: list[Channel]) -> list[Outage]:
-        found: list[Outage] = []
-        links = dict.fromkeys(channel.link for channel in channels)
-        for index, entry in enumerate(self.entry.dynamics):
-            kind = "node" if entry.node is not None else "link"
-            name = entry.node if entry.node is not None else str(entry.link)
-            known = list(self.nodes) if kind == "node" else list(links)
-            if name not in known and not self.problems:
-                hint = did_you_mean(name, known)
-                self.problem(
-                    ("dynamics", index, kind), f'no {kind} named "{name}".{hint} Known: {", ".join(known[:20])}'
-                )
-                continue
-            length = math.inf if entry.repair_after is None else entry.repair_after
-            new = Outage(name, entry.at.time, length)
-            for other in found:
-                first, second = sorted((other, new), key=lambda outage: outage.start)
-                if other.name == name and first.start + first.length >= second.start:
-                    up = (
-                        "never comes back"
-                        if math.isinf(first.length)
-                        else f"is down until {first.start + first.length:g} s"
-                    )
-                    self.problem(
-                        ("dynamics", index),
-                        f'two failures of "{name}" overlap: it {up} when it fails again at {second.start:g} s; '
-                        "move one of them, or shorten repair_after:",
-                    )
-            found.append(new)
+    def happenings(self, channels: list[Channel]) -> Happenings:
+        shelf = self.scenario.library.folder
+        unused = dict.fromkeys(self.access.unused())  # links of devices that move to where they never come
+        world = World(
+            self.groups, {name for name, facts in self.nodes.items() if facts.kind == "device"},
+            [*(channel.link for channel in channels), *unused], self.streams, self.entry.until, self.scenario.find,
+            lambda name: find_outages(name, shelf / "outages"), self.problem, bool(self.problems),
+        )  # fmt: skip
+        found = resolve_happenings(self.entry.dynamics, world)
+        for name in unused.keys() & found.outages.keys():
+            del found.outages[name]
         return found
 
 
@@ -333,4 +366,7 @@ def build(scenario: Scenario) -> Parts:
     Raises:
         ScenarioError: with every problem found.
     """
-    return _Builder(scenario).build()
+    whole, told = with_topology(scenario)
+    parts = _Builder(whole).build()
+    parts.told += [*told, *parts.happenings.told]
+    return parts

@@ -143,6 +143,8 @@ def unaffordable(
             continue
         taken: dict[str, float] = {}
         for channel in channels:
+            if channel.roams:
+                continue  # who shares it, changes
             trace = capacities[channel.name]
             length = trace.duration if trace.constant is None else 1.0
             mean = trace.integral(length) / length

@@ -9,7 +9,9 @@ from pydantic import BaseModel, ValidationError
 
 from simulator.foundation.errors import did_you_mean
 from simulator.scenario.capacity import Capacity, capacity_entry
+from simulator.scenario.delay import Delay, DelayEntry
 from simulator.scenario.document import Document, Place
+from simulator.scenario.place import Position, path_entry
 
 EXAMPLES = {
     "technique": "technique: {kind: min-latency}",
@@ -20,6 +22,9 @@ EXAMPLES = {
     "between": "between: [pi, edge]",
     "sources": "sources: [pi]",
     "knowledge": "knowledge: {bandwidth: last-transfer}",
+    "attach": "attach: {to: nearest, interruption: 50 ms}",
+    "to": "to: nearest",
+    "interruption": "interruption: 50 ms",
 }
 """What to write where a whole entry is wrong."""
 
@@ -63,8 +68,11 @@ def _follow(item: Any, root: type[BaseModel], document: Document, above: Place) 
     kind: Any = root
     holder: Any = root
     for index, part in enumerate(loc):
-        if Capacity in _options(kind):
+        written = _options(kind)
+        if Capacity in written:
             kind = capacity_entry(data)
+        elif Delay in written or Position in written:
+            kind = DelayEntry if Delay in written else path_entry(data)
         models = [option for option in _options(kind) if _is_model(option)]
         if len(models) == 1:
             holder = models[0]

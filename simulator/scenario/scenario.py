@@ -19,6 +19,7 @@ from pydantic import ValidationError
 from simulator.foundation.errors import RegistryError, ScenarioError, did_you_mean
 from simulator.profiles.library import Library
 from simulator.scenario.document import Document, Place, read_document, write_yaml
+from simulator.scenario.inputs import FILES, Input, find_file, inputs, lookup
 from simulator.scenario.problems import sentences
 from simulator.scenario.schema import ScenarioEntry
 from simulator.techniques.registry import name_of, technique_class
@@ -122,7 +123,10 @@ class Scenario:
         return resolved
 
     def recordings(self) -> dict[str, tuple[str, bytes]]:
-        """Return the recordings beside the scenario: name in a saved run → (name in the scenario, content)."""
+        """Return the recordings beside the scenario: name in a saved run → (name in the scenario, content).
+
+        Those in the folder of recordings are others' and are not copied: :meth:`inputs` names and hashes them.
+        """
         found: dict[str, tuple[str, bytes]] = {}
         for said in _traces(self.document.data):
             path = self.document.folder / said
@@ -131,9 +135,25 @@ class Scenario:
                 found[f"traces/{hashlib.sha256(content).hexdigest()[:8]}-{path.name}"] = (said, content)
         return found
 
+    def inputs(self) -> list[Input]:
+        """Return the recordings it names: where each lies, or what is used instead of one that is nowhere."""
+        return inputs(self.document, self.library.folder)
+
+    def find(self, name: str, optional: bool = False) -> Path | None:
+        """Return the file of a recording; None where it is nowhere and that is *optional*.
+
+        Raises:
+            TraceError: if it is nowhere, with the nearest name.
+        """
+        found = lookup(name, self.document.folder, self.library.folder)[1]
+        return found if found or optional else find_file(name, self.document.folder, self.library.folder, "traces")
+
     def hash(self) -> str:
-        """Return 12 hexadecimal digits that change when anything the scenario says or reads changes (but its seeds)."""
-        names = {said: hashlib.sha256(content).hexdigest() for said, content in self.recordings().values()}
+        """Return 12 hexadecimal digits that change when anything the scenario says or reads changes (but its seeds).
+
+        What a recording is replaced by counts where it is nowhere.
+        """
+        names = {each.said: each.digest for each in self.inputs() if each.origin != "shipped"}
         seeds = ("seed", "replications")
         said = {key: value for key, value in self._resolved(names).items() if key not in seeds}
         return hashlib.sha256(json.dumps(said, sort_keys=True, default=str).encode()).hexdigest()[:12]
@@ -161,7 +181,7 @@ def locate(source: str | Path, library: Library) -> Path:
     inside = library.folder / path if path.suffix else library.folder / f"{source}.yaml"
     if inside.is_file():
         return inside
-    apart = {"profiles", "hardware", "traces", "networks"}
+    apart = {"profiles", "hardware", "traces", "networks", "loads", "outages"}
     shelf = [file.relative_to(library.folder) for file in library.folder.glob("*/*.yaml")]
     names = sorted(str(file.with_suffix("")) for file in shelf if file.parts[0] not in apart)
     near = did_you_mean(str(path.with_suffix("")).removeprefix("scenarios/"), names)
@@ -192,9 +212,9 @@ def _technique(document: Document, problems: list[str]) -> Technique | None:
 
 
 def _traces(data: Any) -> Iterator[str]:
-    """Yield the files that *data* names under a key ``trace``."""
+    """Yield the files that *data* names under a key ``trace`` or ``from``."""
     for key, value in data.items() if isinstance(data, dict) else enumerate(data) if isinstance(data, list) else ():
-        if key == "trace" and isinstance(value, str):
+        if key in FILES and isinstance(value, str):
             yield value
         else:
             yield from _traces(value)
@@ -204,7 +224,7 @@ def _renamed(data: Any, names: Mapping[str, str]) -> Any:
     """Return *data* with the files it names renamed."""
     if isinstance(data, dict):
         return {
-            key: names.get(value, value) if key == "trace" and isinstance(value, str) else _renamed(value, names)
+            key: names.get(value, value) if key in FILES and isinstance(value, str) else _renamed(value, names)
             for key, value in data.items()
         }
     return [_renamed(item, names) for item in data] if isinstance(data, list) else data

@@ -5,17 +5,21 @@ What a field means stands in its docstring, from which ``offing schema`` makes t
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
+from pydantic import BeforeValidator, ConfigDict, Field, ValidationInfo, WithJsonSchema, model_validator
 
 from simulator.foundation.errors import UnitError
 from simulator.foundation.units import DURATION, Bytes, Period, PerSecond, Seconds, SecondsPerByte
 from simulator.profiles.trace import Trace
 from simulator.scenario.capacity import BandwidthField, Capacity, LoadField
+from simulator.scenario.delay import Delay, DelayField, read_delay
 from simulator.scenario.entry import Entry, Number, Or, Whole
+from simulator.scenario.happenings import HappeningEntry
 from simulator.scenario.knowledge import KnowledgeEntry
-from simulator.traces.format import known_formats
+from simulator.scenario.place import AttachEntry, PositionField
+from simulator.scenario.reading import ReadingEntry
+from simulator.scenario.replay import ReplayEntry
 
 
 class ModelEntry(Entry):
@@ -56,6 +60,8 @@ class NodeEntry(Entry):
     """Background load: share of time that other processes want each core; a value or a recording."""
     competitors: Whole = Field(default=1, ge=1, le=1000)
     """Competing processes per core behind ``load``."""
+    position: PositionField | None = None
+    """Latitude and longitude, a list of them for a group, or a recording; for links that ``attach``."""
 
     @model_validator(mode="after")
     def _partitioned(self) -> NodeEntry:
@@ -83,8 +89,10 @@ class LinkEntry(Entry):
     """Capacity of both directions."""
     up: BandwidthField | None = None
     down: BandwidthField | None = None
-    delay: Seconds
+    delay: DelayField
     """Propagation, one way."""
+    attach: AttachEntry | None = None
+    """To one of a group of access points at a time, while the device at the other end moves."""
     duplex: Literal["full", "half"] = "full"
     """``half``: the two directions take turns."""
     sharing: Literal["fifo", "max-min", "airtime"] = "fifo"
@@ -96,18 +104,23 @@ class LinkEntry(Entry):
     burst: Bytes = 0.0
     """Credit of the token bucket that shapes the link."""
     framing: Number | None = Field(default=None, ge=1, le=10, allow_inf_nan=False)
-    """Bytes on the wire per byte sent (default 1500/1448, TCP over Ethernet; 1 with ``connection: none``)."""
+    """Bytes on the wire per byte sent (default 1500/1448, TCP over Ethernet; 1 with ``connection: none``, and where the
+    bandwidth is a recorded goodput)."""
     connection: Literal["none", "persistent", "slow-start"] = "persistent"
     """``slow-start``: each message opens a connection with a window of 10 segments, doubling per round trip."""
     software: SoftwareEntry | None = None
     """Cost of a message at each end (default: what the hardware there says)."""
+    from_graph: ClassVar[bool] = False
+    """Whether its bandwidth may be left out, for a graph to say it."""
 
     @model_validator(mode="after")
     def _whole(self) -> LinkEntry:
         both = self.bandwidth is not None
-        if both == (self.up is not None or self.down is not None) or (self.up is None) != (self.down is None):
+        either = self.up is not None or self.down is not None
+        given = both or either or not self.from_graph
+        if given and (both == either or (self.up is None) != (self.down is None)):
             raise ValueError('give bandwidth: "50 Mbit/s" for both directions, or both up: and down:')
-        if self.duplex == "half" and not both:
+        if given and self.duplex == "half" and not both:
             raise ValueError("a half-duplex link has one bandwidth: for both directions, not up: and down:")
         if self.sharing != "fifo" and self.burst:
             raise ValueError(f"burst is modelled for sharing: fifo only, not {self.sharing}")
@@ -131,15 +144,6 @@ class PeriodicEntry(Entry):
     every: Period
     """Time from one to the next, such as 100 ms."""
     phase: Literal["aligned", "random"] = "aligned"
-
-
-class ReplayEntry(Entry):
-    """Requests at recorded times."""
-
-    kind: Literal["replay"]
-    trace: str
-    """File of instants, relative to the scenario's, or a name among the shipped traces."""
-    format: Literal[tuple(known_formats())] | None = None  # type: ignore[valid-type]
 
 
 class ClosedEntry(Entry):
@@ -169,27 +173,52 @@ class InferenceEntry(Entry):
     """What crosses when nothing runs on the device, such as an encoded image (default: the raw input tensor)."""
 
 
-class InstantEntry(Entry):
-    """When something happens."""
+def _distance(value: object, info: ValidationInfo) -> Delay | Literal["distance"]:
+    if value == "distance":
+        return "distance"
+    delay = read_delay(value, info)
+    if delay.trace is not None:
+        raise ValueError('the links of a graph have a delay that stays; write distance, or a duration such as "5 ms"')
+    return delay
 
-    time: Seconds
+
+class TopologyLinkEntry(LinkEntry):
+    """What the links of a graph are like; their bandwidth is the graph's own where it says one."""
+
+    model_config = ConfigDict(json_schema_extra=lambda schema: schema["properties"].pop("between"))
+
+    between: tuple[str, str] = ("", "")
+    """The graph says it; not to be written."""
+    delay: Annotated[
+        Literal["distance"] | Delay,  # type: ignore[assignment]
+        BeforeValidator(_distance),
+        WithJsonSchema({"type": "string", "examples": ["distance", "5 ms"]}),
+    ]
+    """``distance``: great circle over the speed of light in glass, 2e8 m/s; or one duration for all."""
+    from_graph: ClassVar[bool] = True
 
 
-class FailureEntry(Entry):
-    """A node or link goes down."""
+class TopologyEntry(ReadingEntry):
+    """A recorded graph, whose nodes and links are added to those written, each under its label."""
 
-    kind: Literal["failure"]
-    node: str | None = None
-    link: str | None = None
-    at: InstantEntry
-    """When it goes down."""
-    repair_after: Period | None = None
-    """How long it is down; for ever where it is not said."""
+    trace: str
+    """File of the graph (GraphML), relative to the scenario's, or in the folder of recordings."""
+    node: NodeEntry
+    """What each of its nodes is."""
+    link: TopologyLinkEntry
+    """What its links are like."""
+    parallel: Literal["sum", "keep"] | None = None
+    """Links beside each other: one of all their bandwidth, or all of them, of which that of least delay is used."""
+    unknown_delay: Seconds | None = None
+    """Delay of links whose ends' coordinates the graph does not have."""
+    disconnected: Literal["refuse", "largest"] = "refuse"
+    """A graph in several parts: an error, or its largest part alone."""
 
     @model_validator(mode="after")
-    def _one(self) -> FailureEntry:
-        if (self.node is None) == (self.link is None):
-            raise ValueError("a failure names either a node: or a link:")
+    def _plain(self) -> TopologyEntry:
+        said = [key for key in ("between", "attach", "shared") if key in self.link.model_fields_set]
+        if said:
+            raise ValueError(f"link: has {said[0]}:, but a link of a graph joins the two nodes it says; leave it out")
         return self
 
 
@@ -236,9 +265,12 @@ class ScenarioEntry(Entry):
     """Devices and servers, by name."""
     links: dict[str, LinkEntry] = Field(default_factory=dict)
     """Links between them, by name."""
+    topology: TopologyEntry | None = None
+    """A recorded graph of more of them."""
     workload: InferenceEntry
     """Who asks for what, and when."""
     technique: dict[str, Any]
     """``{kind: NAME, ...parameters}``; ``offing techniques`` lists them."""
     knowledge: KnowledgeEntry = KnowledgeEntry()
-    dynamics: tuple[FailureEntry, ...] = ()
+    dynamics: tuple[HappeningEntry, ...] = ()
+    """What goes down, and who comes and goes."""

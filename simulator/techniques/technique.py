@@ -82,7 +82,10 @@ class Technique(BaseModel):
         return None
 
     def recover(self, failure: Failure, view: View) -> Recovery:
-        """Answer what to do about a failure a request met; the default waits for the repair."""
+        """Answer what to do about a failure a request met; the default waits for the repair.
+
+        A handover is one too (``failure.kind``); the default then goes on at once by the new way.
+        """
         return Recovery()
 
     def serve(self, request: Request, cluster: Cluster) -> Story | None:

@@ -10,7 +10,7 @@ from functools import cache
 
 from simulator.traces import formats
 from simulator.traces.recording import Found, Kind
-from simulator.traces.source import Source
+from simulator.traces.source import Progress, Source
 
 
 @dataclass(frozen=True)
@@ -25,6 +25,12 @@ class Options:
     """Time from row to row [s], where the file does not say it."""
     kind: str | None = None
     """What it is wanted as, where the file does not say it."""
+    time: str | None = None
+    """Name of the column of times, in a table that is in no form known."""
+    value: str | None = None
+    """Name of the column of values."""
+    progress: Progress | None = None
+    """Told how far a large file has been read."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +45,12 @@ class Format:
     """Whether a file looks like one of this format, told from its first lines; must not raise on any text."""
     read: Callable[[Source, Options], Mapping[str, Found]]
     """Read a file: its tables by name, ``""`` where there is one only. Raises ``TraceError`` naming the row."""
+    aliases: tuple[str, ...] = ()
+    """Other names of it: sets that are written alike."""
+    holds: Callable[[Source], tuple[str, ...]] | None = None
+    """Which of ``kinds`` a file that fits may hold, where its content tells; must not raise on any text."""
+    last: bool = False
+    """Whether it is thought of only where no other format fits."""
 
 
 @cache
@@ -47,3 +59,10 @@ def known_formats() -> dict[str, Format]:
     names = sorted(module.name for module in pkgutil.iter_modules(formats.__path__))
     modules = (importlib.import_module(f"{formats.__name__}.{name}") for name in names)
     return {module.FORMAT.name: module.FORMAT for module in modules}
+
+
+@cache
+def format_names() -> dict[str, Format]:
+    """Return all formats by every name they may be asked for with."""
+    known = known_formats()
+    return known | {alias: form for form in known.values() for alias in form.aliases}

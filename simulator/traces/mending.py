@@ -75,21 +75,37 @@ def parse(
     for number, fields in rows:
         report.rows += 1
         try:
-            if width is not None and len(fields) != width:
-                raise TraceError(f"{source.name}:{number}: {len(fields)} columns, expected {width}")
-            found.append([_number(source, number, fields, name, index) for name, index in take.items()])
+            found.append(parse_row(source, number, fields, take, width))
             numbers.append(number)
         except TraceError:
             if not options.repair:
                 raise
             wrong.append(number)
-    if wrong:
-        report.dropped += len(wrong)
-        report.repaired.append(f"dropped {_rows(wrong)} without a number where one belongs")
+    dropped(wrong, report)
     if not found:
         raise TraceError(f"{source.name}: no row with numbers in it")
     table = np.array(found, dtype=np.float64)
     return Rows(np.array(numbers), tuple(np.ascontiguousarray(column) for column in table.T))
+
+
+def parse_row(
+    source: Source, line: int, fields: Sequence[str], take: Mapping[str, int], width: int | None = None
+) -> list[float]:
+    """Return the fields *take* (name → index) of one row as numbers.
+
+    Raises:
+        TraceError: naming the line, if one is no finite number, or there are not *width* fields.
+    """
+    if width is not None and len(fields) != width:
+        raise TraceError(f"{source.name}:{line}: {len(fields)} columns, expected {width}")
+    return [_number(source, line, fields, name, index) for name, index in take.items()]
+
+
+def dropped(lines: Sequence[int], report: Report) -> None:
+    """Say in the *report* that the rows on *lines* were left out for want of numbers."""
+    if lines:
+        report.dropped += len(lines)
+        report.repaired.append(f"dropped {_rows(lines)} without a number where one belongs")
 
 
 def not_negative(source: Source, rows: Rows, column: int, what: str, options: Options, report: Report) -> Rows:
@@ -162,20 +178,30 @@ def averaged(source: Source, rows: Rows, options: Options, report: Report, docum
     return Rows(rows.lines[begin], (times[begin], *means))
 
 
-def held(times: Array, report: Report) -> tuple[Array, float]:
+def held(times: Array, report: Report, single: float = 1.0, step: float | None = None) -> tuple[Array, float]:
     """Return the starts of segments and their end, for stamps at which a value was seen (time zero is the first).
 
-    A value holds until the next stamp, through holes too, which are counted; the last one for the median step.
+    A value holds until the next stamp, through holes too, which are counted; the last one for the *step* of the format,
+    where it has one, else for the median step, and one that stands alone for *single* seconds.
     """
     starts = times - times[0]
     steps = np.diff(starts)
-    usual = float(np.median(steps)) if len(steps) else 1.0
-    if not len(steps):
-        report.assumed.append("a single row lasts 1 s")
+    usual = step if step is not None else float(np.median(steps)) if len(steps) else single
+    if not len(steps) and step is None:
+        report.assumed.append(f"a single row lasts {single:g} s")
     holes = steps > 1.5 * usual
     report.holes += int(holes.sum())
     report.hole_s += float((steps[holes] - usual).sum())
     return starts, float(starts[-1]) + usual
+
+
+def is_number(text: str) -> bool:
+    """Return whether *text* is a number, be it finite or not."""
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _number(source: Source, line: int, fields: Sequence[str], name: str, index: int) -> float:
@@ -183,7 +209,7 @@ def _number(source: Source, line: int, fields: Sequence[str], name: str, index: 
         raise TraceError(f"{source.name}:{line}: no {name}: {len(fields)} columns, expected at least {index + 1}")
     text = fields[index].strip()
     try:
-        value = float(text)
+        value = float(text if "_" not in text else "1_000 is a number in Python alone")
     except ValueError:
         raise TraceError(f"{source.name}:{line}: {name} is {_short(text)}; expected a number") from None
     if not math.isfinite(value):

@@ -5,14 +5,26 @@ Which format is said (``format:``) or found out, and found out only where exactl
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
+
+import numpy as np
 
 from simulator.foundation.errors import TraceError, did_you_mean
 from simulator.profiles.trace import End, Trace
-from simulator.traces.format import Format, Options, known_formats
+from simulator.traces.format import Format, Options, format_names, known_formats
 from simulator.traces.recording import UNITS, Found, Reading, Recording, Topology
-from simulator.traces.source import Source
+from simulator.traces.source import Progress, Source
+
+WORD = re.compile(r"(\S{80})\S{80,}")
+"""A word in a message that is cut."""
+MOST = 1500
+"""Characters of a message."""
+UNFORESEEN = (ValueError, TypeError, ArithmeticError, LookupError, AttributeError, RecursionError, MemoryError)
+"""What a reader may raise by mistake; tests look for such (``tests/unit/test_traces_fuzz.py``)."""
 
 
 @dataclass(frozen=True)
@@ -32,40 +44,89 @@ class Request:
     step: float | None = None
     """Time from row to row [s], where the file does not say."""
     repair: bool = False
+    time: str | None = None
+    """Name of the column of times, in a table that is in no form known."""
+    value: str | None = None
+    """Name of the column of values."""
 
     @property
     def options(self) -> Options:
         """What of it readers look at."""
-        return Options(self.repair, self.unit, self.step, self.kind)
+        return Options(self.repair, self.unit, self.step, self.kind, self.time, self.value)
 
 
-def read_file(path: Path, request: Request = Request()) -> Reading:
+def read_file(path: Path, request: Request = Request(), progress: Progress | None = None) -> Reading:
     """Read all that the file holds.
+
+    Args:
+        path: of the file.
+        request: what it does not say itself.
+        progress: called now and then with the bytes read so far, and of how many.
 
     Raises:
         TraceError: no such file, no such format, not exactly one format that fits, or a malformed file (with its row).
     """
+    if request.step is not None and not 0 < request.step < math.inf:
+        raise TraceError(f"step: {request.step:g} s came; expected a time above zero from row to row")
     source = Source(path, request.member, request.repair)
-    form = _format(source, request.format)
-    series = form.read(source, request.options)
+    form = _format(source, request)
+    series = _read(source, form, replace(request.options, progress=progress))
+    if not series:
+        raise TraceError(f"{source.name}: there is nothing in it that {form.name} files hold")
     for found in series.values():
         found.report.repaired[:0] = source.repaired
-    return Reading(source.name, form.name, source.sha256, series)
+    kept = {name: _checked(source, name, found) for name, found in series.items()}
+    return Reading(source.name, form.name, source.sha256, kept)
 
 
-def _format(source: Source, name: str | None) -> Format:
+def _read(source: Source, form: Format, options: Options) -> Mapping[str, Found]:
+    """Read the file; whatever a reader may stumble over, and a word of any length in the file, gets a sentence."""
+    try:
+        with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is found afterwards
+            return form.read(source, options)
+    except TraceError as error:
+        said = WORD.sub(r"\1...", str(error))
+        raise TraceError(said if len(said) <= MOST else f"{said[:MOST]} ...") from None
+    except UNFORESEEN as error:
+        raise TraceError(
+            f"{source.name}: is not as {form.name} files are known to be ({type(error).__name__}: {str(error)[:200]})"
+        ) from error
+
+
+def _checked(source: Source, name: str, found: Found) -> Found:
+    """Return a table that whoever replays it can rely on, and the digest of the file it is from."""
+    if not isinstance(found, Recording):
+        return found
+    if problem := found.problem():
+        raise TraceError(f"{source.name}: {f'{name}: ' if name else ''}{problem}")
+    return found if found.original else replace(found, original=source.sha256)
+
+
+def _format(source: Source, request: Request) -> Format:
     known = known_formats()
-    if name is not None:
-        if name not in known:
-            raise TraceError(f'no trace format "{name}".{did_you_mean(name, known)} Known: {", ".join(known)}')
-        return known[name]
-    fitting = [form for form in known.values() if form.fits(source)]
+    if request.format is None and (request.time or request.value):
+        return known["columns"]
+    if request.format is not None:
+        named = format_names()
+        if request.format not in named:
+            hint = did_you_mean(request.format, named)
+            raise TraceError(f'no trace format "{request.format}".{hint} Known: {", ".join(named)}')
+        return named[request.format]
+    fitting = [form for form in known.values() if not form.last and form.fits(source)]
+    if len(fitting) > 1 and request.kind is not None:
+        fitting = [form for form in fitting if request.kind in _held(form, source)] or fitting
+    if not fitting and request.kind in (None, "table"):
+        fitting = [form for form in known.values() if form.last and form.fits(source)]
     if len(fitting) == 1:
         return fitting[0]
     if not fitting and b"\x00" in source.start:
         raise TraceError(f"{source.name}: is binary, and in no format known ({', '.join(known)})")
     which = " and ".join(form.name for form in fitting) or "none"
     raise TraceError(f"{source.name}: formats that fit: {which}; say which with format: (known: {', '.join(known)})")
+
+
+def _held(form: Format, source: Source) -> tuple[str, ...]:
+    return form.kinds if form.holds is None else form.holds(source)
 
 
 def choose(reading: Reading, series: str | None = None) -> Found:
@@ -93,7 +154,7 @@ def read_recording(path: Path, request: Request) -> Recording:
     found = choose(read_file(path, request), request.series)
     wanted = request.kind or found.kind
     if found.kind != wanted or not isinstance(found, Recording):
-        raise TraceError(f"{path.name} is a trace of {found.kind}, but {wanted} is needed here")
+        raise _other(path, found, wanted)
     return found
 
 
@@ -126,13 +187,16 @@ def as_trace(recording: Recording, source: str, end: End | None = None) -> Trace
         raise TraceError(f"{source}: {error}") from None
 
 
-def read_instants(path: Path, form: str | None = None) -> tuple[float, ...]:
-    """Read the times of a recording of events [s], sorted.
+def read_arrivals(path: Path, request: Request) -> Recording:
+    """Read a recording of when requests came: of their instants, or of how many in each second.
 
     Raises:
-        TraceError: as :func:`read_recording`.
+        TraceError: as :func:`read_file` and :func:`choose`, or it is of another kind.
     """
-    return tuple(read_recording(path, Request("arrivals", form)).columns["t_s"].tolist())
+    found = choose(read_file(path, request), request.series)
+    if not isinstance(found, Recording) or found.kind not in ("arrivals", "rate"):
+        raise _other(path, found, "arrivals (or a rate of them)")
+    return found
 
 
 def read_topology(path: Path, request: Request) -> Topology:
@@ -143,8 +207,12 @@ def read_topology(path: Path, request: Request) -> Topology:
     """
     found = choose(read_file(path, request), request.series)
     if not isinstance(found, Topology):
-        raise TraceError(f"{path.name} is a trace of {found.kind}, but topology is needed here")
+        raise _other(path, found, "topology")
     return found
+
+
+def _other(path: Path, found: Found, wanted: str) -> TraceError:
+    return TraceError(f"{path.name} is a trace of {found.kind}, but {wanted} is needed here")
 
 
 def _listed(names: list[str], most: int = 20) -> str:

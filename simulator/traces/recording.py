@@ -26,6 +26,8 @@ Layer = Literal["link", "goodput", "unknown"]
 """What a bandwidth was measured of: bits on the link, what an application got through, or nobody knows."""
 Direction = Literal["down", "up", "unknown"]
 
+LARGEST = 1e300
+"""Greatest sum of value times duration that is counted with, far above anything recorded."""
 UNITS: dict[str, str] = {"bandwidth": "bit/s", "latency": "s", "cpu": "", "slowdown": "", "rate": "/s"}
 """Kinds that are steps over time, with the unit of their values; shares and factors have none."""
 COLUMNS: dict[str, tuple[str, ...]] = {
@@ -84,6 +86,35 @@ class Recording:
     """Of the rows, such as names of sites."""
     round_trip: bool = False
     """Of a latency: whether it is there and back."""
+    source: str = ""
+    """Where it comes from, in words, where that is more than the file: a machine, a generator, another file."""
+    original: str = ""
+    """SHA-256 of the file it was imported from, where it is not that file itself."""
+
+    def problem(self) -> str:
+        """Return what is wrong with it, so that nothing malformed gets past a reader; "" where nothing is."""
+        untimed = self.kind == "mobility" and "t_s" not in self.columns  # a path of which nobody said how fast it goes
+        needed = [name for name in COLUMNS.get(self.kind, ()) if not (untimed and name == "t_s")]
+        missing = [name for name in needed if name not in self.columns]
+        if missing:
+            return f"there is no column {missing[0]}"
+        size = len(next(iter(self.columns.values())))
+        if not size or any(len(column) != size for column in self.columns.values()):
+            return "there are no rows" if not size else "columns differ in length"
+        for name in needed:
+            if not np.isfinite(self.columns[name]).all():
+                return f"{name} is not a finite number in every row"
+        if self.kind not in UNITS:
+            return ""
+        starts, values = self.columns["start_s"], self.columns["value"]
+        if starts[0] != 0 or not (np.diff(starts) > 0).all() or not self.duration > starts[-1]:
+            return f"times do not rise from 0 s to the end at {self.duration:.12g} s"
+        if values.min() < 0:
+            return "a value is below zero"
+        longest = starts[-1] if math.isinf(self.duration) else self.duration
+        if float(longest) and not float(values.max()) < LARGEST / float(longest):
+            return f"a value of {values.max():g} over {longest:g} s is more than can be counted"
+        return ""
 
     def facts(self) -> dict[str, Any]:
         """Return what there is in it: sizes, means, zeros, extremes, in the units of the recording."""
@@ -112,20 +143,22 @@ class Recording:
             if "t_s" in self.columns:
                 found["duration_s"] = self.duration
         for name in self.columns.keys() - set(COLUMNS[self.kind]):
-            found[f"mean_{name}"] = float(np.nanmean(self.columns[name]))
+            known = self.columns[name][~np.isnan(self.columns[name])]
+            found[f"mean_{name}"] = float(known.mean()) if len(known) else None
         return found
 
     def _steps(self) -> dict[str, Any]:
         starts, values = self.columns["start_s"], self.columns["value"]
         endless = math.isinf(self.duration)
-        lengths = np.diff(starts, append=starts[-1] if endless else self.duration)
+        edges = np.append(starts, starts[-1] if endless else self.duration)
+        lengths, zeros = np.diff(edges), stretches(values == 0, edges)
         volume = float((values * lengths).sum())
         total = float(lengths.sum())
         return {
             "unit": UNITS[self.kind], "segments": len(starts), "duration_s": self.duration,
             "mean": volume / total if total else float(values[-1]), "min": float(values.min()),
             "max": float(values.max()), "volume": volume,
-            "zero_s": float(lengths[values == 0].sum()), "longest_zero_s": _longest(values == 0, lengths),
+            "zero_s": float(lengths[values == 0].sum()), "longest_zero_s": float(np.diff(zeros).max(initial=0.0)),
             "shortest_segment_s": float(lengths[:-1].min(initial=total) if endless else lengths.min()),
             "longest_segment_s": float(lengths.max()),
         }  # fmt: skip
@@ -181,11 +214,14 @@ class Reading:
     series: Mapping[str, Found]
 
 
-def _longest(flags: npt.NDArray[np.bool_], lengths: Array) -> float:
-    """Return the greatest total length of neighbours that are all flagged."""
-    edges = np.flatnonzero(np.diff(np.concatenate(([False], flags, [False]))))
-    sums = np.concatenate(([0.0], np.cumsum(lengths)))
-    return float(max((sums[b] - sums[a] for a, b in edges.reshape(-1, 2)), default=0.0))
+def stretches(flags: npt.NDArray[np.bool_], edges: Array) -> Array:
+    """Return begin and end of each run of neighbours that are all flagged; shape (n, 2).
+
+    Args:
+        flags: of each segment; shape (segments,).
+        edges: where segments begin, and the end of the last; shape (segments + 1,).
+    """
+    return edges[np.flatnonzero(np.diff(np.concatenate(([False], flags, [False]))))].reshape(-1, 2)
 
 
 def _over(a: float, b: float) -> float | None:

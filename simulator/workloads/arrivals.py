@@ -1,7 +1,7 @@
 """Arrivals: when a device asks. Each kind yields blocks of times [s], drawn from the device's own stream.
 
 Blocks, because a generator resumed per request costs more than the time itself. ``ClosedLoop`` is different in kind:
-a user asks again only after the answer, so its times come out of the run.
+a user asks again only after the answer, so its times come out of the run. Recorded times: ``replay.py``.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Literal
 import numpy as np
 
 from simulator.foundation.randomness import blocks
+from simulator.workloads.replay import Counts, Replay
 
 
 @dataclass(frozen=True)
@@ -57,22 +58,6 @@ class Periodic:
 
 
 @dataclass(frozen=True)
-class Replay:
-    """Times as recorded; after the last one nobody asks."""
-
-    instants: tuple[float, ...]
-    """Sorted [s]."""
-
-    def times(self, rng: np.random.Generator) -> Iterator[list[float]]:
-        """Yield the recorded times as one block [s]."""
-        yield list(self.instants)
-
-    def expected(self, until: float) -> float:
-        """Return how many arrivals to expect at most."""
-        return float(len(self.instants))
-
-
-@dataclass(frozen=True)
 class ClosedLoop:
     """``users`` at each device, each asking, waiting for the answer, and thinking before the next."""
 
@@ -88,7 +73,7 @@ class ClosedLoop:
         return repeat(self.think)
 
 
-OpenLoop = Poisson | Periodic | Replay
+OpenLoop = Poisson | Periodic | Replay | Counts
 Arrivals = OpenLoop | ClosedLoop
 
 

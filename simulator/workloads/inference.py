@@ -12,6 +12,9 @@ import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import repeat
+from typing import Literal
+
+import simpy
 
 from simulator.foundation.errors import Down, LinkDown, PlacementError
 from simulator.foundation.randomness import Streams, blocks
@@ -20,6 +23,7 @@ from simulator.profiles.placement import Failure, Placement
 from simulator.results.record import DecisionRow, RequestRow
 from simulator.techniques.technique import Technique, overrides
 from simulator.workloads.arrivals import Arrivals, ClosedLoop, OpenLoop, merged
+from simulator.workloads.dynamics import Away, back, present
 from simulator.world.check import check
 from simulator.world.cluster import Cluster
 from simulator.world.plan import Plan
@@ -36,17 +40,29 @@ class Service:
 
     __slots__ = (
         "_adapts", "_add", "_count", "_draws", "_layers", "_learns", "_per_request", "_plan", "_serves",
-        "_stale_at", "_version", "_watch", "cluster", "deadline", "held_until", "open", "placement", "source",
+        "_stale_at", "_version", "_watch", "away", "cluster", "deadline", "held_until", "open", "placement", "source",
         "technique", "view",
     )  # fmt: skip
 
-    def __init__(self, cluster: Cluster, view: View, technique: Technique, deadline: float, streams: Streams) -> None:
-        """Take the world, the device's view of it, the technique of this run, and the deadline [s after arrival]."""
+    def __init__(
+        self, cluster: Cluster, view: View, technique: Technique, deadline: float, streams: Streams, away: Away = ()
+    ) -> None:
+        """Take the world, the device's view of it, the technique of this run, and what the device is like.
+
+        Args:
+            cluster: the world.
+            view: the device's view of it.
+            technique: who decides.
+            deadline: [s] after arrival.
+            streams: where random numbers come from.
+            away: when the device is absent, and asks nothing.
+        """
         self.cluster = cluster
         self.view = view
         self.technique = technique
         self.source = view.source
         self.deadline = deadline
+        self.away = away
         self.open = cluster.open
         self.placement: Placement | None = None  # the standing decision
         self.held_until = 0.0  # a redeployment keeps requests waiting until then [s]
@@ -65,6 +81,7 @@ class Service:
         if cluster.varies:
             draws = streams["variability", self.source]
             self._draws = blocks(lambda size: draws.integers(1, 2**31, size))
+        cluster.tell(self.source, self.moved)
 
     # -- requests ------------------------------------------------------------------------------------------------
 
@@ -88,7 +105,9 @@ class Service:
             placement = (yield from story) or placement
         except Down:  # it did not catch it
             outcome = "lost"
-        self.close(request, self.cluster.plan(self.source, placement), outcome)  # a plan for the row, not to follow
+        linked = self._linked(placement)
+        plan = self.cluster.plan(self.source, placement) if linked else self._shown(placement)  # for the row only
+        self.close(request, plan, outcome)
 
     def story(self, request: Request) -> Story:
         """From arrival to answer; survives failures of the nodes and links it uses."""
@@ -131,17 +150,42 @@ class Service:
                     ) from None
                 way = plan.reached[: plan.tasks.index(task) + 1]
                 trail = [*(trail or ()), *((*spot, held if spot == way[0] else resumed) for spot in way)]
-                placement = yield from self._recover(down, plan.placement, self._kept(trail)[1])
-                here, layer, held = self._kept(trail)
+                placement = yield from self._recover(down, plan.placement, self._kept(trail)[1], request)
+                if not self._linked(placement):  # a handover took the device out of its reach
+                    placement = self.place(request)
+                here, layer, held = self._kept(trail, placement)
                 plan, resumed = cluster.plan(source, placement, here, layer), env._now
                 cluster.recovered(request, begin)
         self.close(request, plan)
 
-    def _kept(self, trail: list[tuple[str, int, float]]) -> tuple[str, int, float]:
-        """Return the last of *trail* who still holds what it was given; where nobody does, the request begins again."""
-        nodes = self.cluster.nodes
+    def _kept(self, trail: list[tuple[str, int, float]], placement: Placement | None = None) -> tuple[str, int, float]:
+        """Return the last of *trail* who still holds what it was given and can send it to where *placement* goes on.
+
+        Where nobody does, the request begins again.
+        """
+        nodes, network = self.cluster.nodes, self.cluster.network
         kept = (spot for spot in reversed(trail) if nodes[spot[0]].kept_since(spot[2]))
+        if network.roaming and placement is not None:
+            kept = (spot for spot in kept if network.leads(spot[0], self._next(placement, spot[1])))
         return next(kept, (self.source, 0, self.cluster.now))
+
+    def moved(self) -> None:
+        """Decide anew: a handover has changed the ways."""
+        self.view.moved()
+        self._plan = None
+
+    def _linked(self, placement: Placement) -> bool:
+        """Return whether there is a way to all nodes of *placement*, which handovers may change."""
+        network, source = self.cluster.network, self.source
+        return not network.roaming or all(n == source or network.leads(source, n) for n in placement.nodes)
+
+    def _next(self, placement: Placement, layer: int) -> str:
+        """Return the node that goes on with *layer*; behind the last, the device that gets the answer."""
+        return next((segment.node for segment in placement.segments if segment.stop > layer), self.source)
+
+    def _shown(self, placement: Placement) -> Plan:
+        """Return a plan for a row, not to follow."""
+        return Plan(placement, (placement.split_point(self.source), str(placement)), (), ())
 
     def settle(self) -> None:
         """Take the first decision now, before anybody asks."""
@@ -153,25 +197,35 @@ class Service:
             self._plan = self.cluster.plan(self.source, placement)
         return self._plan
 
-    def _recover(self, down: Down, placement: Placement, layer: int) -> Story:
+    def _recover(self, down: Down, placement: Placement, layer: int, request: Request) -> Story:
         """Ask the technique what to do about *down*, do it, and return the placement to go on with."""
         cluster = self.cluster
         if not cluster.nodes[self.source].up:
             yield cluster.repair(self.source)
             return placement
-        kind = "link" if isinstance(down, LinkDown) else "node"
-        failure = Failure(down.name, down.time, placement, layer, kind)  # type: ignore[arg-type]
+        kind: Literal["node", "link", "handover"] = "link" if isinstance(down, LinkDown) else "node"
+        if kind == "link" and not cluster.network.attached(down.name):
+            kind = "handover"
+        failure = Failure(down.name, down.time, placement, layer, kind)
         recovery = self.technique.recover(failure, self.view)
         self._decided("recover", recovery.placement or placement)
         following = recovery.placement
         if following is None:
-            yield cluster.repair(down.name)
+            if kind != "handover":
+                yield self._over(down.name)
             return placement
         who = f"{type(self.technique).__name__}.recover"
         check(following, who, self.source, cluster, alive=kind == "node", whole=False)
         if recovery.downtime:
             yield cluster.wait(recovery.downtime)
         return following
+
+    def _over(self, name: str) -> simpy.Event:
+        """Return the event that the node or link *name* is up again, or that the device leaves it behind."""
+        repaired = self.cluster.repair(name)
+        if self.source not in self.cluster.network.roaming:
+            return repaired
+        return self.cluster.env.any_of([repaired, self.cluster.handover(self.source)])
 
     def close(self, request: Request, plan: Plan, outcome: str = "") -> None:
         """Write the row of a request that ends now."""
@@ -193,7 +247,7 @@ class Service:
 
     def abandon(self) -> None:
         """Write a row for every request that has no answer when the run ends: nothing vanishes."""
-        plan = self._plan_of(self.placement or Placement.whole(self.source, self._layers))
+        plan = self._shown(self.placement or Placement.whole(self.source, self._layers))
         for r in [request for request in self.open if request.source == self.source]:
             row = RequestRow(
                 r.source, r.number, r.arrival, math.nan, math.nan, "unfinished", *plan.label, r.queue,
@@ -227,7 +281,7 @@ class Service:
         self._decided(hook, placement, downtime)
 
     def _decided(self, hook: str, placement: Placement, downtime: float = 0.0) -> None:
-        alive = all(self.cluster.nodes[segment.node].up for segment in placement.segments)
+        alive = all(self.cluster.nodes[segment.node].up for segment in placement.segments) and self._linked(placement)
         predicted = self.view.latency(placement) if alive else math.nan
         self.cluster.recorder.decisions.add(
             DecisionRow(
@@ -247,6 +301,9 @@ class Service:
             yield max(turn * every, self.cluster.now)
             if self.placement is None or not self.cluster.nodes[self.source].up:
                 continue
+            if not self._linked(self.placement):
+                self.place()
+                continue
             change = self.technique.adapt(self.view, self.placement)
             if change is not None:
                 if change.lead:  # built beside the old one, which serves meanwhile
@@ -262,6 +319,10 @@ class Service:
     def user_story(self, pauses: Iterator[float], until: float) -> Story:
         """Ask, wait for the answer, think, ask again."""
         while self.cluster.now < until:
+            if self.away:
+                yield back(self.away, self.cluster.now)
+                if self.cluster.now >= until:
+                    return
             yield from self.admit()
             yield self.cluster.wait(next(pauses))
 
@@ -279,7 +340,8 @@ def arrivals_story(services: Sequence[Service], arrivals: OpenLoop, until: float
 
     One story for all devices: their times come merged, so that the calendar holds one arrival and not one a device.
     """
-    sources = [arrivals.times(streams["arrivals", service.source]) for service in services]
+    drawn = ((service, arrivals.times(streams["arrivals", service.source])) for service in services)
+    sources = [present(times, service.away, until) if service.away else times for service, times in drawn]
     window = until * min(1.0, MERGED / max(1.0, arrivals.expected(until) * len(services)))
     admits = [service.admit for service in services]
     start = services[0].cluster.env.start

@@ -8,7 +8,7 @@ away, or that comes due while the one before is under way, is missed.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 
 from simulator.foundation.errors import Down
 from simulator.foundation.randomness import Streams
@@ -23,22 +23,42 @@ NOBODY = -1
 """Number of the request that a probe or report belongs to."""
 
 
-def sensor_stories(cluster: Cluster, views: Sequence[View], until: float, streams: Streams) -> Iterator[Story]:
-    """Yield the stories of all probes and reports that the run's knowledge rests on, until arrivals end [s]."""
-    knowledge = cluster.knowledge
-    if knowledge.unused:
-        return
-    if knowledge.probe is not None:
-        legs = dict.fromkeys(leg for view in views for leg in view.legs)
-        for leg in legs:
-            phase = streams["probe", leg.name].random()
-            yield probe_story(leg, cluster, knowledge.probe, phase, until)
-    for what, messages in (("load", knowledge.load_report), ("queue", knowledge.queue_report)):
-        for view in views if messages is not None else ():
-            for server in view.reachable_servers:
-                assert messages is not None
-                phase = streams["report", what, server, view.source].random()
-                yield report_story(what, server, view, cluster, messages, phase, until)
+class Sensors:
+    """All probes and reports that the run's knowledge rests on."""
+
+    def __init__(self, cluster: Cluster, views: Iterable[View], until: float, streams: Streams) -> None:
+        """Take the world, the views of the devices that ask, until when to look [s], and chance."""
+        self._cluster = cluster
+        self._views = {view.source: view for view in views}
+        self._until = until
+        self._streams = streams
+        self._begun: set[tuple[str, ...]] = set()
+
+    def stories(self, *devices: str) -> Iterator[Story]:
+        """Yield the stories of what *devices* (all where none is named) use and nobody looks at yet."""
+        knowledge, cluster, until = self._cluster.knowledge, self._cluster, self._until
+        views = [self._views[name] for name in devices or self._views if name in self._views]
+        if knowledge.unused:
+            return
+        if knowledge.probe is not None:
+            for leg in dict.fromkeys(leg for view in views for leg in view.legs):
+                phase = self._begin("probe", leg.name)
+                if phase is not None:
+                    yield probe_story(leg, cluster, knowledge.probe, phase, until)
+        for what, messages in (("load", knowledge.load_report), ("queue", knowledge.queue_report)):
+            for view in views if messages is not None else ():
+                for server in view.reachable_servers:
+                    assert messages is not None
+                    phase = self._begin("report", what, server, view.source)
+                    if phase is not None:
+                        yield report_story(what, server, view, cluster, messages, phase, until)
+
+    def _begin(self, *name: str) -> float | None:
+        """Return the part of a period before the first message of *name*; None where it is sent already."""
+        if name in self._begun:
+            return None
+        self._begun.add(name)
+        return float(self._streams[name].random())
 
 
 def probe_story(leg: Leg, cluster: Cluster, messages: Messages, phase: float, until: float) -> Story:
@@ -48,6 +68,8 @@ def probe_story(leg: Leg, cluster: Cluster, messages: Messages, phase: float, un
         if due < cluster.now:
             continue  # the one before was still under way
         yield due
+        if not cluster.sensor.watched(leg):
+            continue  # a handover has led all who used it elsewhere
         request = Request(sender, NOBODY, cluster.now, 0.0, 0)
         try:
             yield from cluster.perform([cluster.probe(leg, sender, receiver, messages.size)], request)
@@ -64,7 +86,7 @@ def report_story(
         if due < cluster.now:
             continue
         yield due
-        if not node.up:
+        if not node.up or not cluster.network.leads(server, view.source):
             continue
         value = float(node.station.waiting()) if what == "queue" else node.facts.capacity.at(cluster.now)
         request = Request(server, NOBODY, cluster.now, 0.0, 0)

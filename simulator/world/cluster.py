@@ -6,7 +6,7 @@ and raises ``NodeDown`` or ``LinkDown`` where a failure takes the work away.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 import simpy
 
@@ -74,6 +74,9 @@ class Cluster:
         self.residency = Residency(model, nodes)
         self.answer_bytes = model.layers[-1].out_bytes
         self._repairs: dict[str, simpy.Event] = {}
+        self._handovers: dict[str, simpy.Event] = {}
+        self._told: dict[str, Callable[[], None]] = {}
+        self._guests: dict[str, dict[str, None]] = {}
         self._options: dict[tuple[tuple[str, ...], ...], tuple[Placement, ...]] = {}
         self._radios = any(node.transmit or node.receive for node in nodes.values())
 
@@ -128,6 +131,8 @@ class Cluster:
         for s in placement.segments:
             if s.stop <= layer:
                 continue
+            if self.network.roaming and s.node in self.network.roaming and s.node != source:
+                self._guests.setdefault(s.node, {})[source] = None
             if s.node != here:
                 go(s.node, self.cut_bytes[layer])
                 here = s.node
@@ -150,7 +155,7 @@ class Cluster:
         for leg in route.legs:
             first, last = self.nodes[leg.wires[0].channel.sender], self.nodes[leg.wires[-1].channel.receiver]
             if route.slow and leg is route.legs[0]:
-                yield SlowTransfer(self.network, leg, size, first, last, books, route.round_trip)
+                yield SlowTransfer(self.network, leg, size, first, last, books, route)
             else:
                 yield kind(self.network, leg, size, first, last, books)
         cost = route.receive.seconds(size)
@@ -182,7 +187,31 @@ class Cluster:
             self._repairs[name] = self.env.event()
         return self._repairs[name]
 
+    def handover(self, device: str) -> simpy.Event:
+        """Return the event that *device* is handed over to another link (never, for one that does not roam)."""
+        if device not in self._handovers:
+            self._handovers[device] = self.env.event()
+        return self._handovers[device]
+
+    def tell(self, device: str, moved: Callable[[], None]) -> None:
+        """Call *moved* at each handover that changes the ways of *device*, before anybody waiting goes on."""
+        self._told[device] = moved
+
     # -- what dynamics do ----------------------------------------------------------------------------------------
+
+    def hand_over(self, device: str, before: str, link: str, interruption: float) -> None:
+        """Take *device* from the link *before* to *link*, which carries nothing for as long as the *interruption* [s].
+
+        Transfers under way on the one before are lost.
+        """
+        self.network.attach(link, before, self.env._now + interruption)
+        for name in (device, *self._guests.pop(device, ())):
+            if name in self._told:
+                self._told[name]()
+        self.network.leave(before)
+        event = self._handovers.pop(device, None)
+        if event is not None:
+            event.succeed()
 
     def fail(self, name: str) -> None:
         """Take the node or link *name* down."""

@@ -47,6 +47,8 @@ class Estimate:
         nodes: dict[str, int] = {}
         legs: dict[Leg, int] = {}
         self.linear = True
+        self.changing = False
+        """Whether a delay changes over time; its mean is counted."""
         constant = np.zeros(len(placements))
         work: list[tuple[int, int, float]] = []
         load: list[tuple[int, int, float]] = []
@@ -63,6 +65,7 @@ class Estimate:
             for sender, receiver, size in hops:
                 way = route(sender, receiver)
                 constant[row] += way.send.seconds(size) + way.receive.seconds(size) + way.delay
+                self.changing |= way.changes
                 self.linear &= not way.slow and all(leg.fifo is None or not leg.fifo.burst for leg in way.legs)
                 load += [(row, legs.setdefault(leg, len(legs)), leg.framing * size) for leg in way.legs]
         self.nodes, self.legs = tuple(nodes), tuple(legs)

@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Protocol
 
 from simulator.foundation.errors import NodeDown
 from simulator.physics.engine import Story, Ticket
-from simulator.physics.network import Leg, Network, windows
+from simulator.physics.network import Leg, Network, Route, windows
 from simulator.physics.node import Node
 from simulator.physics.station import Shared
 from simulator.profiles.placement import Placement
@@ -127,27 +127,54 @@ class Transfer:
         self.network = network
         self.leg = leg
         self.framed = leg.framing * size
-        self.delay = leg.delay
+        self.delay = -1.0 if leg.changes else leg.delay  # below zero: as it is when the message is handed over
         self.sender = sender
         self.receiver = receiver
         self.books = books
 
     def submit(self, request: Request) -> Ticket | None:
         """Put the message on the leg; it is there when its last byte has crossed."""
-        network, leg, framed = self.network, self.leg, self.framed
-        if network.troubled and not self.sender.up:
-            raise NodeDown(self.sender.name, self.sender.station.since)
+        network, leg, framed, delay = self.network, self.leg, self.framed, self.delay
+        if network.troubled:
+            if not self.sender.up:
+                raise NodeDown(self.sender.name, self.sender.station.since)
+            if network.roaming and leg.opens > network.env._now:
+                return None
+        if delay < 0.0:
+            delay = leg.delay_at(network.env._now)
         if leg.fifo is None:
-            return network.submit(leg, framed, self.delay)
+            return network.submit(leg, framed, delay)
         leg.handed += framed
-        return leg.fifo.submit(framed, self.delay)
+        return leg.fifo.submit(framed, delay)
+
+    def story(self, request: Request) -> Story:
+        """Wait until the interruption of a handover is over, then send."""
+        came = self.network.env._now
+        yield from self._opening()
+        begin = self.network.env._now
+        ticket = self.submit(request)
+        yield ticket
+        self._waited(request, came, begin)
+        self.book(request, begin, ticket)  # type: ignore[arg-type]
+
+    def _opening(self) -> Story:
+        while self.leg.opens > self.network.env._now:
+            yield self.leg.opens
+
+    def _waited(self, request: Request, came: float, begin: float) -> None:
+        """Write down the wait for the end of an interruption; where the message is lost, :meth:`lost` has it all."""
+        if begin > came:
+            request.recovery += begin - came
+            if self.books.spans is not None:
+                self.books.spans.add(("recovery", request.source, request.source, request.number, came, came, begin,
+                                      0, 0, 0.0, 0.0, True))  # fmt: skip
 
     def book(self, request: Request, begin: float, ticket: Ticket, busy: float | None = None) -> None:
         """Add to the request's queueing, transfer and energy; *busy* is how long bytes flowed, where not all along."""
         start, finish, framed = ticket.start, ticket.finish, self.framed
         request.queue += start - begin
         request.transfer += finish - start
-        request.delay += self.delay
+        request.delay += self.delay if self.delay >= 0.0 else self.leg.delay_at(begin)
         request.sent += framed
         self.leg.delivered += framed
         books = self.books
@@ -195,14 +222,14 @@ class Report(Transfer):
 class SlowTransfer(Transfer):
     """The same on a new connection: window by window, until one covers the round trip."""
 
-    __slots__ = ("round_trip",)
+    __slots__ = ("route",)
 
     def __init__(
-        self, network: Network, leg: Leg, size: float, sender: Node, receiver: Node, books: Books, round_trip: float
+        self, network: Network, leg: Leg, size: float, sender: Node, receiver: Node, books: Books, route: Route
     ) -> None:
-        """Take also the round trip of the whole route [s]."""
+        """Take also the whole route, whose round trip a window waits for."""
         super().__init__(network, leg, size, sender, receiver, books)
-        self.round_trip = round_trip
+        self.route = route
 
     def submit(self, request: Request) -> None:
         """Answer that there is more than one thing to wait for."""
@@ -210,7 +237,10 @@ class SlowTransfer(Transfer):
     def story(self, request: Request) -> Story:
         """Send window by window."""
         env = self.network.env
+        came = env._now
+        yield from self._opening()
         framed, start, busy, begin = self.framed, math.nan, 0.0, env._now
+        round_trip = self.route.round_trip_at(begin)
         for window in windows(framed):
             opened = env._now
             ticket = self._window(window)
@@ -220,14 +250,15 @@ class SlowTransfer(Transfer):
             framed -= window
             if framed <= 0:
                 break
-            if env._now >= opened + self.round_trip:
+            if env._now >= opened + round_trip:
                 ticket = self._window(framed)
                 yield ticket
                 busy += ticket.finish - ticket.start
                 break
-            yield opened + self.round_trip
+            yield opened + round_trip
         finish = env._now
-        yield finish + self.delay
+        yield finish + (self.delay if self.delay >= 0.0 else self.leg.delay_at(begin))
+        self._waited(request, came, begin)
         self.book(request, begin, Ticket(start, finish), busy)
 
     def _window(self, size: float) -> Ticket:

@@ -103,6 +103,7 @@ class Sensor:
         self._traces: dict[Leg, Trace] = {}
         self._sent: dict[tuple[Fifo, str], float] = {}
         self._watches: list[Watch] = []
+        self._followed: dict[Watch, tuple[Leg, ...]] = {}
         self._watching: dict[Leg, list[Watch]] = {}
         self._users: defaultdict[Fifo, dict[Watch, None]] = defaultdict(dict)
         self._reports: dict[tuple[str, str, str], float] = {}
@@ -113,11 +114,25 @@ class Sensor:
         """Return the count of what is learnt by one who uses *legs*."""
         watch = Watch()
         self._watches.append(watch)
-        for leg in legs:
+        self._followed[watch] = ()
+        self.follow(watch, legs)
+        return watch
+
+    def follow(self, watch: Watch, legs: Iterable[Leg]) -> None:
+        """Tell *watch* from now on of what is learnt of *legs*, and of no others."""
+        for leg in self._followed[watch]:
+            self._watching[leg].remove(watch)
+            if leg.fifo is not None:
+                self._users[leg.fifo].pop(watch, None)
+        self._followed[watch] = tuple(legs)
+        for leg in self._followed[watch]:
             self._watching.setdefault(leg, []).append(watch)
             if leg.fifo is not None:
                 self._users[leg.fifo][watch] = None
-        return watch
+
+    def watched(self, leg: Leg) -> bool:
+        """Return whether anybody uses *leg*."""
+        return bool(self._watching.get(leg))
 
     def changed(self) -> None:
         """Tell everybody that something went up or down."""

@@ -122,7 +122,7 @@ class View:
         estimate = self._estimate
         if estimate is None or estimate.placements is not placements:
             estimate = self._estimate = self._estimated(placements)
-        if not estimate.linear:
+        if not estimate.linear or (estimate.changing and self._knowledge.foresight):
             return min(placements, key=self.latency)
         nodes = [self._cluster.nodes[name] for name in estimate.nodes]
         rates = [self._cluster.sensor.rate(leg, self.now) for leg in estimate.legs]
@@ -265,8 +265,9 @@ class View:
     def _message(self, sender: str, receiver: str, size: float, now: float, parts: cost.Parts) -> float:
         route = self._cluster.network.route(sender, receiver)
         if self._knowledge.foresight:
-            return cost.message(route, size, now, parts, free=_free)
-        return cost.message(route, size, now, parts, self._capacity)
+            roams = self.source in self._cluster.network.roaming
+            return cost.message(route, size, now, parts, free=_free_and_open if roams else _free)
+        return cost.message(route, size, now, parts, self._capacity, on_average=True)
 
     def _capacity(self, leg: Leg) -> Trace:
         return self._cluster.sensor.trace(leg, self.now)
@@ -307,6 +308,8 @@ class View:
         network = self._cluster.network
         if name == self.source or not network.troubled:
             return True
+        if self.source in network.roaming and not network.leads(self.source, name):
+            return False
         ways = (network.route(self.source, name), network.route(name, self.source))
         return all(wire.up for way in ways for wire in way.wires)
 
@@ -324,6 +327,14 @@ class View:
                 kept.append(chain)
         return tuple(reversed(kept))
 
+    def moved(self) -> None:
+        """Forget what led over the link before: the device was handed over to another one."""
+        for kept in ("reachable_servers", "legs"):
+            self.__dict__.pop(kept, None)
+        self._splits = self._estimate = None
+        sensor = self._cluster.sensor
+        sensor.follow(self.watch, self.legs if not sensor.oracle else ())
+
     @cached_property
     def reachable_servers(self) -> tuple[str, ...]:
         """Names of the servers that links lead to, up or down, nearest first."""
@@ -340,3 +351,7 @@ class View:
 
 def _free(leg: Leg) -> float:
     return leg.fifo.free() if leg.fifo is not None else -math.inf
+
+
+def _free_and_open(leg: Leg) -> float:
+    return max(_free(leg), leg.opens)

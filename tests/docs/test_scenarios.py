@@ -10,7 +10,7 @@ import pytest
 from simulator import Scenario, Simulation
 from simulator.profiles.library import shipped
 
-APART = {"profiles", "hardware", "traces", "networks"}
+APART = {"profiles", "hardware", "traces", "networks", "loads", "outages"}
 FILES = sorted(path for path in shipped().rglob("*.yaml") if path.relative_to(shipped()).parts[0] not in APART)
 
 

@@ -230,7 +230,7 @@ CASES: dict[str, tuple[str, list[str]]] = {
     # synthetic bandwidth
     "unknown generator": (
         change(GENERATE[0], GENERATE[1] % "wi-fi"),
-        ["bad.yaml:10: links.uplink.bandwidth: no generator named", 'Did you mean "wifi"?', "Known: 3g, 4g"],
+        ["bad.yaml:10: links.uplink.bandwidth: no generator named", 'Did you mean "wifi"?', "Known: 3g, 3g-markov, 4g"],
     ),
     "generator scaled to nothing": (
         change(GENERATE[0], GENERATE[1] % "4g, scale: 0"),
@@ -254,22 +254,28 @@ CASES: dict[str, tuple[str, list[str]]] = {
     ),
     "generator of load": (
         change("slots: 2", "load: {generate: 4g}"),
-        ["bad.yaml:8: nodes.edge.load", "generate: makes bandwidths", "{trace: FILE}"],
+        ["bad.yaml:8: nodes.edge.load", 'generate: "4g" is not a load', "known: server-day, bootstrap"],
     ),
     "generator without a name": (
         change(GENERATE[0], GENERATE[1] % "[4g]"),
         ["bad.yaml:10: links.uplink.bandwidth.generate", "text is expected here"],
     ),
-    "letters in a recording": (change(TRACE[0], TRACE[1] % "letters.csv"), ["letters.csv:4", "'fast' is not a number"]),
+    "letters in a recording": (
+        change(TRACE[0], TRACE[1] % "letters.csv"),
+        ["letters.csv:4", "value is 'fast'; expected a number"],
+    ),
     "recording without a unit": (change(TRACE[0], TRACE[1] % "no_unit.csv"), ["no_unit.csv", "# unit: Mbit/s"]),
-    "recording out of order": (change(TRACE[0], TRACE[1] % "backwards.csv"), ["backwards.csv:5", "4 s, not after"]),
-    "recording below zero": (change(TRACE[0], TRACE[1] % "negative.csv"), ["negative.csv:4", "-2 is below zero"]),
+    "recording out of order": (
+        change(TRACE[0], TRACE[1] % "backwards.csv"),
+        ["backwards.csv:5", "back to 4 s, after 5 s"],
+    ),
+    "recording below zero": (change(TRACE[0], TRACE[1] % "negative.csv"), ["negative.csv:4", "value is below zero"]),
     "recording of nothing": (change(TRACE[0], TRACE[1] % "all_zero.csv"), ["all_zero.csv", "zero everywhere"]),
     "recording of other columns": (change(TRACE[0], TRACE[1] % "columns.csv"), ["columns.csv:2", "start_s,value"]),
     "recording without an end": (change(TRACE[0], TRACE[1] % "endless.csv"), ["endless.csv:1", "end: hold"]),
     "recording with an odd fact": (change(TRACE[0], TRACE[1] % "fact.csv"), ["fact.csv:1", "durations"]),
     "recording of load": (change(TRACE[0], TRACE[1] % "load.csv"), ["load.csv", "a trace of cpu, but bandwidth"]),
-    "empty recording": (change(TRACE[0], TRACE[1] % "empty.csv"), ["empty.csv is empty"]),
+    "empty recording": (change(TRACE[0], TRACE[1] % "empty.csv"), ["empty.csv: is empty"]),
     "recording with a row that lasts no time": (change(TRACE[0], TRACE[1] % "rows.json"), ["rows.json", "row 1"]),
     "recording that breaks off": (change(TRACE[0], TRACE[1] % "cut.json"), ["cut.json", "not JSON"]),
     "recording of an unknown format": (

@@ -23,7 +23,8 @@ from calibration.bandwidth import (
 from simulator import Trace
 from simulator.foundation.errors import TraceError
 from simulator.profiles.library import shipped
-from simulator.traces.generator import Outages, find_generator
+from simulator.traces.copula import Outages
+from simulator.traces.generator import find_generator
 
 FOLDER = shipped() / "networks"
 SIZES = {"3g": 1e6, "4g": 10e6, "5g-walking": 100e6, "5g-driving": 100e6}

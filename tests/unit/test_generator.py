@@ -1,4 +1,4 @@
-"""Synthetic bandwidth: the process against its own theory, the files, and what a scenario makes of it."""
+"""Synthetic traces, the copula form: the process against its own theory, the files, and what a scenario makes of it."""
 
 from __future__ import annotations
 
@@ -16,17 +16,22 @@ from simulator.foundation.errors import TraceError
 from simulator.profiles.library import shipped
 from simulator.scenario.build import build
 from simulator.testing import tiny
-from simulator.traces.generator import Generator, Outages, find_generator, generator_names, read_generator
+from simulator.traces.copula import Copula, Outages
+from simulator.traces.generator import find_generator, generator_names, read_generator
 
 FOLDER = shipped() / "networks"
 NAMES = generator_names(FOLDER)
+COPULAS = [name for name in NAMES if not name.endswith("-markov")]
+LOADS = shipped() / "loads"
 LINEAR = tuple((float(norm.cdf(z)), 100.0 + 20.0 * z) for z in np.linspace(-4, 4, 9))
 """Levels on a straight line over the score, so that the bandwidth is itself normal: mean 100, deviation 20."""
-PLAIN = Generator("plain", "", "guessed", "both", "a test", LINEAR, 0.4, 2.0, 40.0, Outages(0.0, 1.0, 0.0))
+PLAIN = Copula(
+    "plain", "", "guessed", "both", "a test", LINEAR, 0.4, 2.0, 40.0, Outages(0.0, 1.0, 0.0), 1.0, "bandwidth"
+)  # fmt: skip
 BROKEN = replace(PLAIN, outages=Outages(0.25, 8.0, 0.8))
 
 
-def drawn(generator: Generator, count: int, duration: float = 200.0) -> list[Trace]:
+def drawn(generator, count: int, duration: float = 200.0) -> list[Trace]:
     return [generator.generate(np.random.default_rng(seed), duration) for seed in range(count)]
 
 
@@ -57,7 +62,7 @@ def test_the_same_seed_gives_the_same_trace_and_another_another():
 
 def test_without_outages_the_level_changes_every_second():
     trace = PLAIN.generate(np.random.default_rng(0), 60.0)
-    assert trace.starts == [float(second) for second in range(60)]
+    assert list(trace.starts) == [float(second) for second in range(60)]
     assert min(trace.values) > 0
 
 
@@ -76,7 +81,7 @@ def test_the_share_of_time_below_a_level_is_that_of_the_table():
     assert near([np.mean(np.array(trace.values) <= 1.0) for trace in traces], 0.1)  # the table's end is a floor
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", COPULAS)
 def test_the_mean_is_the_integral_of_the_quantiles(name):
     generator = find_generator(name, FOLDER)
     points = [score for share, _ in generator.levels for score in [float(norm.ppf(share))]]
@@ -144,12 +149,17 @@ def test_what_we_ship_says_that_it_is_synthetic_and_whence(name):
     assert generator.name == name
     assert generator.title.endswith("(synthetic)")
     assert generator.grade == ("guessed" if name == "wifi" else "transferred")
-    assert ("nobody measured it" if name == "wifi" else "fitted to") in generator.source
+    assert generator.source.startswith(
+        "nobody measured it" if name == "wifi" else "counted in" if name.endswith("-markov") else "fitted to"
+    )
+    assert generator.kind == "bandwidth"
     assert generator.direction == ("both" if name == "wifi" else "downlink")
 
 
 def test_there_is_one_for_each_technology():
-    assert NAMES == ["3g", "4g", "5g-driving", "5g-walking", "wifi"]
+    fitted = ["3g", "4g", "5g-driving", "5g-walking"]
+    assert sorted([*fitted, *(f"{name}-markov" for name in fitted), "wifi"]) == NAMES
+    assert generator_names(LOADS) == ["server-day"]
 
 
 @pytest.mark.parametrize(
@@ -164,7 +174,15 @@ def test_there_is_one_for_each_technology():
         ("memory: {share: ", "memory: {share: 1", "it must be at most 100 %"),
         ("  50 %: ", "  99.9 %: ", "both shares and levels must rise"),
         ("  50 %: ", "  50 %: 1000", "both shares and levels must rise"),
-        ("  50 %: ", "  50 %: -", "is out of range: a bandwidth is above zero"),
+        ("  50 %: ", "  50 %: -", "levels.50 %: -20.9 Mbit/s is out of range: a bandwidth is above zero"),
+        (
+            "form: copula",
+            "form: copulla",
+            "4g.yaml: form: 'copulla' came; Did you mean \"copula\"? known: copula, markov",
+        ),
+        ("form: copula", "fom: copula", "4g.yaml: form: is missing; known: copula, markov"),
+        ("kind: bandwidth", "kind: load", "is not a unit of share"),
+        ("step: 1 s", "step: 0 s", "4g.yaml: step: 0 s is out of range: a period is above zero"),
         ("levels:", "levels: [", "4g.yaml: cannot be read: "),
     ],
 )

@@ -149,7 +149,7 @@ def test_rows_are_the_same_however_many_blocks_they_fill():
 def test_a_table_that_is_off_is_not_there():
     recorder = Recorder(spans=False)
     assert recorder.spans is None
-    assert list(recorder.tables()) == ["requests", "decisions", "failures", "nodes", "links"]
+    assert list(recorder.tables()) == ["requests", "decisions", "failures", "handovers", "nodes", "links"]
 
 
 # -- files ---------------------------------------------------------------------------------------------------------
@@ -240,6 +240,16 @@ def test_a_run_is_known_by_what_made_it(results):
     assert len(ids) == 4
     assert Simulation(tiny()).run().meta["run_id"] in ids
     provenance = results.provenance
-    assert set(provenance) == {"offing", "model", "times", "hardware", "networks", "scenario_hash"}
+    assert set(provenance) == {
+        "offing",
+        "model",
+        "times",
+        "hardware",
+        "networks",
+        "loads",
+        "inputs",
+        "told",
+        "scenario_hash",
+    }
     assert provenance["times"]["board"]["grade"] == "measured"
     assert provenance["hardware"]["rack"]["memory"]["grade"] == "guessed"

@@ -9,9 +9,11 @@ import pytest
 from simulator import Scenario, ScenarioError, Trace
 from simulator.foundation.errors import TraceError
 from simulator.testing import tiny
-from simulator.traces.reader import Request, read_instants, read_recording, read_trace
+from simulator.traces.format import known_formats
+from simulator.traces.reader import Request, read_file, read_recording, read_trace
+from simulator.traces.source import Source
 
-BANDWIDTH = Request("bandwidth")
+ARRIVALS, BANDWIDTH = Request("arrivals"), Request("bandwidth")
 HEAD = "# kind: bandwidth; unit: Mbit/s; duration_s: 20; end: wrap\n"
 
 
@@ -26,7 +28,7 @@ def write(tmp_path):
 
 
 def shape(trace: Trace) -> tuple:
-    return trace.starts, trace.values, trace.duration, trace.end
+    return list(trace.starts), list(trace.values), trace.duration, trace.end
 
 
 def refused(read, *arguments) -> str:
@@ -56,8 +58,8 @@ def test_a_processor_load_in_per_cent(write):
 
 
 def test_instants(write):
-    assert read_instants(write("t_s\n0.5\n0.5\n2\n")) == (0.5, 0.5, 2.0)
-    assert read_instants(write("# kind: arrivals\nt_s\n1\n")) == (1.0,)
+    for text, times in (("t_s\n0.5\n0.5\n2\n", [0.5, 0.5, 2.0]), ("# kind: arrivals\nt_s\n1\n", [1.0])):
+        assert read_recording(write(text), ARRIVALS).columns["t_s"].tolist() == times
 
 
 @pytest.mark.parametrize(
@@ -68,11 +70,9 @@ def test_instants(write):
         ('[{"duration_ms": 1', "a.csv", "sabre"),
     ],
 )
-def test_the_format_is_found_by_what_is_in_the_file(write, monkeypatch, text, name, kind):
-    from simulator.traces import reader
-
-    monkeypatch.setattr(reader, "FORMATS", {form: lambda path, form=form: form for form in reader.FORMATS})
-    assert read_recording(write(text, name)) == kind
+def test_the_format_is_found_by_what_is_in_the_file(write, text, name, kind):
+    source = Source(write(text, name))
+    assert [form.name for form in known_formats().values() if not form.last and form.fits(source)] == [kind]
 
 
 @pytest.mark.parametrize(
@@ -99,7 +99,7 @@ def test_a_missing_unit_is_refused_unless_the_scenario_gives_one(write):
     assert refused(read_trace, path, BANDWIDTH) == (
         'trace.csv does not say its unit; add it to the first line ("# unit: Mbit/s") or to the scenario (unit: ...)'
     )
-    assert read_trace(path, Request("bandwidth", unit="Mbit/s")).values == [1e6]
+    assert list(read_trace(path, Request("bandwidth", unit="Mbit/s")).values) == [1e6]
     assert "the largest here is 8" in refused(read_trace, path, Request("cpu", unit=""))
 
 
@@ -127,13 +127,15 @@ def test_what_cannot_be_meant(write, text, request_, sentence):
 
 
 def test_arrivals_are_no_capacity_and_a_capacity_is_no_arrivals(write):
-    assert "is a trace of bandwidth, but arrivals are needed here" in refused(
-        read_instants, write(HEAD + "start_s,value\n0,8\n")
+    assert "is a trace of bandwidth, but arrivals is needed here" in refused(
+        read_recording, write(HEAD + "start_s,value\n0,8\n"), ARRIVALS
     )
     assert "is a trace of arrivals, but bandwidth is needed here" in refused(
         read_trace, write("# kind: arrivals\nt_s\n1"), BANDWIDTH
     )
-    assert refused(read_instants, write("t_s\n2\n1\n")) == "trace.csv: an arrival at 1 s stands after one at 2 s"
+    assert refused(read_recording, write("t_s\n2\n1\n"), ARRIVALS) == (
+        "trace.csv:3: time goes back to 1 s, after 2 s (repair: sorts the rows)"
+    )
 
 
 # -- malformed files -----------------------------------------------------------------------------------------------
@@ -142,21 +144,37 @@ def test_arrivals_are_no_capacity_and_a_capacity_is_no_arrivals(write):
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        (HEAD + "start_s,value\n0,8\nfive,8\n", "trace.csv:4: 'five' is not a number"),
+        (HEAD + "start_s,value\n0,8\nfive,8\n", "trace.csv:4: start_s is 'five'; expected a number"),
         (HEAD + "start_s,value\n0,8\n5\n", "trace.csv:4: 1 columns, expected 2"),
-        (HEAD + "start_s,value\n0,8\n5,-1\n", "trace.csv:4: -1 is below zero; times and values are zero or more"),
-        (HEAD + "start_s,value\n0,8\n5,inf\n", "trace.csv:4: inf is not finite"),
-        (HEAD + "start_s,value\n0,8\n\n5,1\n5,2\n", "trace.csv:6: a segment starts at 5 s, not after the last (5 s)"),
+        (HEAD + "start_s,value\n0,8\n5,-1\n", "trace.csv:4: value is below zero (repair: drops the row)"),
+        (HEAD + "start_s,value\n0,8\n5,inf\n", "trace.csv:4: value is inf; expected a finite number"),
+        (HEAD + "start_s,value\n0,8\n\n5,1\n5,2\n", "trace.csv:6: a second row for 5 s (repair: averages them)"),
         (HEAD + "time,rate\n0,8\n", "trace.csv:2: the columns are ['time', 'rate']; expected \"start_s,value\""),
-        (HEAD, "trace.csv:2: the columns are []"),
+        (
+            HEAD + "start_s,value\n0,8\n9,8\n5,2\n",
+            "trace.csv:5: time goes back to 5 s, after 9 s (repair: sorts the rows)",
+        ),
+        (HEAD + "start_s,value\n1,8\n", "trace.csv:3: the first segment starts at 1 s; expected 0, the first measured"),
+        (HEAD + "start_s,value\n0,8\n20,8\n", "trace.csv: duration_s: 20 s is not after the last row's 20 s"),
+        (HEAD + "start_s,value,value\n0,8,8\n", "trace.csv:2: the columns are ['start_s', 'value', 'value']; expected"),
+        (HEAD + "start_s,value\n0,8e307\n", "trace.csv: a value is too large for its unit"),
+        (HEAD, "trace.csv: the trace is empty"),
         (HEAD + "start_s,value\n", "trace.csv: the trace is empty"),
         ("# kind bandwidth\n", 'trace.csv:1: "kind bandwidth" is not "name: value".'),
         ("# units: B/s\n", 'trace.csv:1: "units: B/s" is not "name: value". Did you mean "unit"? Known: kind, unit,'),
         ("# end: stop\nstart_s,value\n0,1\n", "trace.csv:1: end: 'stop' is none of wrap, hold, zero"),
-        ("# duration_s: long\nstart_s,value\n0,1\n", "trace.csv:1: 'long' is not a number"),
+        ("# duration_s: long\nstart_s,value\n0,1\n", "trace.csv:1: duration_s: 'long' is not a number"),
         ("# unit: B/s\nstart_s,value\n0,1\n", "trace.csv:1: how long does the last segment last? Add"),
-        ("", "trace.csv is empty"),
-        ("hello\n", "trace.csv: formats that fit: none; say which with format: (known: csv, sabre)"),
+        (
+            "# grade: guesed\nstart_s,value\n0,1\n",
+            "trace.csv:1: grade: 'guesed' is none of measured, transferred, publ",
+        ),
+        ("# unit: B/s; step_s: 0\nvalue\n1\n", "trace.csv: a step of 0 s; expected more than 0 s"),
+        ("# unit: B/s\nvalue\n1\n", "trace.csv has no times; say how far apart its rows are"),
+        ("# unit: B/s; step_s: 1; duration_s: 2\nstart_s,value\n0,1\n", "trace.csv has times of its own (start_s)"),
+        ("", "trace.csv: is empty"),
+        ("\n", "trace.csv: is empty"),
+        ("hello\n", "trace.csv: formats that fit: none; say which with format: (known: "),
     ],
 )
 def test_a_malformed_csv_is_refused_with_its_line(write, text, sentence):
@@ -171,10 +189,10 @@ GOOD = {"duration_ms": 1000, "bandwidth_kbps": 5}
     [
         ([GOOD, {"duration_ms": 1000}], "t.json: row 1 has bandwidth_kbps: None; expected a number"),
         ([GOOD, {**GOOD, "duration_ms": "1 s"}], "t.json: row 1 has duration_ms: '1 s'; expected a number"),
-        ([GOOD, {**GOOD, "duration_ms": 0}], "t.json: row 1 lasts 0 s; a segment lasts longer than that"),
+        ([GOOD, {**GOOD, "duration_ms": 0}], "t.json: row 1 lasts 0 ms; a segment lasts longer than that"),
         ([GOOD, "x"], "t.json: row 1 has duration_ms: None"),
         ([{**GOOD, "bandwidth_kbps": True}], "row 0 has bandwidth_kbps: True"),
-        ([GOOD, {**GOOD, "bandwidth_kbps": -5}], "t.json: segment 1 (from 1 s) has the value"),
+        ([GOOD, {**GOOD, "bandwidth_kbps": -5}], "t.json: row 1 has bandwidth_kbps -5; it must be zero or more"),
         ("[" + json.dumps(GOOD), "t.json: not JSON: "),
     ],
 )
@@ -183,15 +201,14 @@ def test_a_malformed_sabre_file_is_refused_with_its_row(write, rows, sentence):
 
 
 def test_not_even_a_list(write):
-    assert "expected a list of segments" in refused(read_recording, write("{}", "t.json"), "sabre")
+    assert "expected a list of segments" in refused(read_file, write("{}", "t.json"), Request(format="sabre"))
 
 
 def test_files_and_formats_that_are_not_there(write, tmp_path):
     write("", "uplink.csv")
-    assert refused(read_recording, tmp_path / "uplnk.csv").endswith('/. Did you mean "uplink.csv"?')
-    assert (
-        refused(read_recording, write("t_s\n1"), "cvs")
-        == 'no trace format "cvs". Did you mean "csv"? Known: csv, sabre'
+    assert refused(read_file, tmp_path / "uplnk.csv").endswith('/. Did you mean "uplink.csv"?')
+    assert 'no trace format "cvs". Did you mean "csv"? Known: ' in refused(
+        read_file, write("t_s\n1"), Request(format="cvs")
     )
 
 
@@ -209,19 +226,19 @@ def with_trace(write):
 
 
 def test_scale_and_offset(with_trace):
-    assert uplink(with_trace(scale=0.5)).values == [50, 150]
+    assert list(uplink(with_trace(scale=0.5)).values) == [50, 150]
     assert shape(uplink(with_trace(offset="2 s"))) == ([0, 2, 3], [300, 100, 300], 4, "wrap")
     assert uplink(with_trace(end="hold")).at(100) == 300
 
 
-def test_a_random_offset_is_each_direction_s_own(with_trace):
+def test_a_random_offset_is_the_link_s_own_and_both_directions_fade_together(with_trace):
     from simulator.scenario.build import build
 
     one, other = (build(with_trace(offset="random")) for _ in range(2))
     up, down = (channel.bandwidth for channel in one.channels)
-    assert up.starts != down.starts  # another place in the same recording
+    assert up.starts == down.starts  # bandwidth: says both, as a radio has both
     assert up.integral(4) == pytest.approx(1000)
-    assert down.integral(4) == pytest.approx(1000)
+    assert up.starts != build(with_trace()).channels[0].bandwidth.starts
     assert [c.bandwidth.starts for c in other.channels] == [up.starts, down.starts]  # from the seed
 
 

@@ -7,7 +7,6 @@ known lasts 995 s). The latency is an assumption of the player, not a recording,
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping
 from itertools import accumulate
 from typing import Any
@@ -16,7 +15,7 @@ import numpy as np
 
 from simulator.foundation.errors import TraceError
 from simulator.traces.format import Format, Options
-from simulator.traces.recording import Recording, Report
+from simulator.traces.recording import LARGEST, Recording, Report
 from simulator.traces.source import Source
 
 
@@ -31,9 +30,10 @@ def read(source: Source, options: Options) -> Mapping[str, Recording]:
     Raises:
         TraceError: naming the row that is wrong.
     """
+    text = source.text
     try:
-        rows = json.loads(source.text)
-    except (json.JSONDecodeError, RecursionError) as error:
+        rows = json.loads(text)
+    except (ValueError, RecursionError) as error:  # ValueError: no JSON, or a number of thousands of digits
         raise TraceError(f"{source.name}: not JSON: {error}") from None
     if not isinstance(rows, list) or not rows:
         raise TraceError(f"{source.name}: expected a list of segments, with at least one")
@@ -71,7 +71,7 @@ def _segment(source: Source, index: int, row: Any) -> tuple[float, float]:
 
 def _number(source: Source, index: int, row: Any, key: str) -> float:
     value = row.get(key) if isinstance(row, dict) else None
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not abs(value) < LARGEST:
         raise TraceError(f"{source.name}: row {index} has {key}: {value!r}; expected a number")
     return float(value)
 

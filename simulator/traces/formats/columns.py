@@ -1,0 +1,71 @@
+"""Anybody's CSV, by the names of its columns: ``time: when`` and ``value: throughput`` beside ``trace: my_log.csv``.
+
+Fields are separated by commas, semicolons (then with decimal commas, as spreadsheets write them) or tabs. Times are
+seconds, or dates in ISO 8601. A value holds until the next row's time. Of requests the time alone is needed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import cast
+
+from simulator.foundation.errors import TraceError
+from simulator.traces.facts import kind_of_unit, unit_factor
+from simulator.traces.format import Format, Options
+from simulator.traces.mending import averaged, held, in_order, is_number, not_negative, parse
+from simulator.traces.recording import UNITS, Kind, Recording, Report
+from simulator.traces.source import Source
+from simulator.traces.tables import below_titles, dated, names, records, separator_of
+
+
+def fits(source: Source) -> bool:
+    """Return False: which columns are meant nobody but the user can say."""
+    return False
+
+
+def read(source: Source, options: Options) -> Mapping[str, Recording]:
+    """Read the file.
+
+    Raises:
+        TraceError: naming the column that is missing, or the row that is wrong.
+    """
+    if options.time is None:
+        next(records(source, separator_of(source)), None)  # what is no table at all is refused for that
+        first = next(iter(names(source)), "time")
+        raise TraceError(f'{source.name}: which column is the time? Say it by its name, e.g. time: "{first}"')
+    time = options.time.strip().lower()
+    wanted = [time] if options.value is None else [time, options.value.strip().lower()]
+    if len(set(wanted)) < len(wanted):
+        raise TraceError(f'{source.name}: time and value both name the column "{time}"')
+    separator = separator_of(source)
+    columns, rows = below_titles(source, wanted, separator)
+    if separator == ";":
+        rows = ((line, [field.replace(",", ".") for field in fields]) for line, fields in rows)
+    taken = list(rows)
+    report, epoch, at = Report(), "", columns[time]
+    if taken and at < len(taken[0][1]) and not is_number(taken[0][1][at]):
+        taken, epoch = dated(source, taken, at, time, options)
+    else:
+        report.assumed.append(f"{time} is in seconds")
+    table = parse(source, taken, {name: columns[name] for name in wanted}, options, report)
+    table = in_order(source, table, options, report)
+    if options.value is None:
+        times = table.columns[0] - table.columns[0][0]
+        instants = {"t_s": times}
+        return {"": Recording("arrivals", instants, report, float(times[-1]), epoch=epoch)}
+    if options.unit is None:
+        raise TraceError(f'{source.name}: in what is "{options.value}"? Say its unit, e.g. unit: Mbit/s')
+    kind = cast("Kind", options.kind or kind_of_unit(source, options.unit))
+    if kind not in UNITS:
+        raise TraceError(f"{source.name}: time and value make no recording of {kind}; expected {', '.join(UNITS)}")
+    table = averaged(source, not_negative(source, table, 1, wanted[1], options, report), options, report)
+    starts, duration = held(table.columns[0], report)
+    report.assumed.append("the last row lasts as long as rows usually do (their median)")
+    values = table.columns[1] * unit_factor(source, kind, {}, options, report, len(table))
+    return {"": Recording(kind, {"start_s": starts, "value": values}, report, duration, epoch=epoch)}
+
+
+FORMAT = Format(
+    "columns", ("bandwidth", "latency", "cpu", "slowdown", "rate", "arrivals"),
+    "any CSV with names on top, by those of its columns (time:, value:)", fits, read,
+)  # fmt: skip
