@@ -71,7 +71,9 @@ def below_titles(source: Source, wanted: Sequence[str], separator: str = ",") ->
     """
     rows = records(source, separator)
     line, header = next(rows, (1, []))
-    columns = {_bare(name).lower(): index for index, name in reversed(list(enumerate(header)))}
+    columns: dict[str, int] = {}
+    for index, name in enumerate(header):
+        columns.setdefault(_bare(name).lower(), index)
     for name in wanted:
         if name not in columns:
             raise TraceError(

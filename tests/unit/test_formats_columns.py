@@ -7,7 +7,10 @@ import pytest
 from simulator.foundation.errors import TraceError
 from simulator.traces.reader import Request, read_file, read_trace
 
-LOG = "Zeit;Ort;Durchsatz (Mbit/s)\r\n2026-11-20 10:00:00;A;12,5\r\n2026-11-20 10:00:01;A;0\r\n2026-11-20 10:00:03;B;20,25\r\n"
+LOG = (
+    "Zeit;Ort;Durchsatz (Mbit/s)\r\n2026-11-20 10:00:00;A;12,5\r\n"
+    "2026-11-20 10:00:01;A;0\r\n2026-11-20 10:00:03;B;20,25\r\n"
+)
 
 
 def asked(**more: object) -> Request:
@@ -37,7 +40,7 @@ def test_a_time_alone_is_requests(write):
 @pytest.mark.parametrize(
     ("more", "sentence"),
     [
-        ({"time": None}, 'log.csv: which column is the time? Say it by its name, e.g. time: "zeit"'),
+        ({"time": None}, 'log.csv: which column is the time? Say it by its name, e.g. time: "Zeit"'),
         ({"time": "Zeitt"}, 'no column "zeitt" among zeit, ort, durchsatz (mbit/s). Did you mean "zeit"?'),
         ({"value": "Ort"}, "log.csv:2: ort is 'A'; expected a number"),
         ({"value": "zeit"}, 'time and value both name the column "zeit"'),
