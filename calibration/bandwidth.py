@@ -216,7 +216,19 @@ def fit(real: RealSet, traces: Sequence[Trace]) -> Copula:
     source = f"fitted to {len(traces)} recordings, {found.seconds:.0f} s: {real.citation}"
     nodes = tuple(zip(SHARES, levels.tolist(), strict=True))
     return Copula(
-        real.name, real.title, "transferred", "downlink", source, nodes, share, fast, slow, outages, 1.0, "bandwidth"
+        real.name,
+        real.title,
+        "transferred",
+        "downlink",
+        source,
+        nodes,
+        share,
+        fast,
+        slow,
+        outages,
+        1.0,
+        "bandwidth",
+        "goodput",
     )
 
 
@@ -287,6 +299,7 @@ def wifi() -> Copula:
     return Copula(
         "wifi", "Wi-Fi (802.11n) at home, on the move, one device alone on the channel", "guessed", "both", source,
         tuple(zip(SHARES, levels, strict=True)), 0.5, 5.0, 60.0, Outages(least, 2.0, 0.7), 1.0, "bandwidth",
+        "goodput",
     )  # fmt: skip
 
 
@@ -313,6 +326,7 @@ name: {generator.name}
 title: "{generator.title} (synthetic)"
 grade: {generator.grade}
 direction: {generator.direction}
+layer: {generator.layer}
 source: "{generator.source}"
 step: {generator.step:.3g} s"""
 

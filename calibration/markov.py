@@ -47,6 +47,7 @@ def fit_markov(real: RealSet, traces: Sequence[Trace], bands: int | None = None)
         f"{real.name}-markov", real.title, "transferred", "downlink", source,
         tuple(tuple(levels[band - 1]) if band else OUTAGE for band in kept),
         tuple(tuple(rows[band][kept].tolist()) for band in kept), 1.0, "bandwidth",
+        "goodput",
     )  # fmt: skip
 
 

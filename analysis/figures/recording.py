@@ -233,7 +233,7 @@ def _failures(found: Recording, title: str, caption: str, name: str) -> Picture:
     faint = 0.25 + 0.75 * share
     width = max(0.5, 300 / len(down)) ** 0.5
     axes["time"].vlines(down / clock, 0, lengths / unit, color=RED, alpha=faint, linewidth=width)
-    axes["time"].set_xlim(0, until / clock)
+    axes["time"].set_xlim(0, until / clock or 1.0)  # one of no length may be all there is
     axes["time"].set_ylim(bottom=0)
     axes["time"].set_xlabel(f"time [{clock_name}]")
     axes["time"].set_ylabel(f"outage, by length [{symbol}]\n(faint: a part of the hosts)")

@@ -93,7 +93,7 @@ def as_recording(generator: Generator, trace: Trace) -> Recording:
     columns = {"start_s": np.array(trace.starts), "value": np.array(trace.values) * (8.0 if bandwidth else 1.0)}
     return Recording(
         "bandwidth" if bandwidth else "cpu", columns, Report(rows=len(trace.starts)), trace.duration, trace.end,
-        layer=generator.layer if isinstance(generator, Bootstrap) else "unknown",
+        layer=generator.layer,
         direction=DIRECTIONS.get(generator.direction, "unknown"), grade=generator.grade, source=generator.evidence,
     )  # fmt: skip
 

@@ -66,6 +66,8 @@ class TraceEntry(ReadingEntry):
     layer: Layer | None = None
     """What a bandwidth was measured of, instead of what its format says: the ``link`` (headers and slow starts come on
     top), or the ``goodput`` of an application (they are in it)."""
+    direction: Literal["down", "up"] | None = None
+    """Which direction was recorded, instead of what its format says."""
     accept: Literal["down-as-up", "up-as-down"] | None = None
     """Let a recording of one direction stand for the other; its grade is then transferred."""
     scale: Number = Field(default=1.0, gt=0, allow_inf_nan=False)
@@ -85,8 +87,8 @@ class TraceEntry(ReadingEntry):
             TraceError: as ``read_recording``, or it cannot be replayed as asked.
             UnitError: a clip without its unit.
         """
-        if kind != "bandwidth" and (self.layer or self.accept):
-            raise TraceError("layer: and accept: are for bandwidths; a load has neither layers nor directions")
+        if kind != "bandwidth" and (self.layer or self.accept or self.direction):
+            raise TraceError("layer:, direction: and accept: are for bandwidths; a load has none of them")
         recording = read_recording(path, self.request(kind, self.unit, self.step, self.end))
         trace = as_trace(recording, path.name, self.end)
         if self.scale != 1.0:
@@ -99,9 +101,12 @@ class TraceEntry(ReadingEntry):
         elif self.offset:
             trace = trace.shifted(self.offset)
         return Capacity(
-            trace, self.offset == "random", layer=self.layer or recording.layer, direction=recording.direction,
+            trace,
+            random_offset=self.offset == "random",
+            layer=self.layer or recording.layer,
+            direction=self.direction or recording.direction,
             accept="scale" if "scale" in self.model_fields_set else self.accept,
-        )  # fmt: skip
+        )
 
 
 class GenerateEntry(Entry):
@@ -113,6 +118,8 @@ class GenerateEntry(Entry):
     """Factor on every value."""
     period: Period | None = Field(default=None, json_schema_extra={"default": "10 min; a load: 1 d"})
     """After this long the trace starts again."""
+    layer: Layer | None = None
+    """What a bandwidth stands for, instead of what it was fitted to (the shipped ones: ``goodput``)."""
 
     def capacity(self, kind: FileKind, shelves: Shelves) -> Capacity:
         """Return what each link or node that has it draws its own trace with.
@@ -123,10 +130,10 @@ class GenerateEntry(Entry):
         found = self.generator(kind, shelves)
         capacity = _synthetic(found.scaled(self.scale), self.period, kind)
         if not isinstance(found, Bootstrap):
-            return capacity
+            return replace(capacity, layer=self.layer or found.layer)
         accept = "scale" if "scale" in self.model_fields_set else getattr(self, "accept", None)
         direction = next(each for each, link in LINKS.items() if link == found.direction)
-        return replace(capacity, layer=found.layer, direction=direction, accept=accept)
+        return replace(capacity, layer=self.layer or found.layer, direction=direction, accept=accept)
 
     def generator(self, kind: FileKind, shelves: Shelves) -> Generator:
         """Return the shipped generator that is meant.

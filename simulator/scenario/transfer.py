@@ -36,7 +36,7 @@ def _twice(link: LinkEntry) -> Iterator[tuple[str, str]]:
         if capacity is None or capacity.layer != "goodput":
             continue
         name = capacity.trace.source
-        hint = 'leave it out, or write "layer: link" beside trace: if it was the link that was recorded'
+        hint = 'leave it out, or write "layer: link" beside trace: or generate: if it is to stand for the bare link'
         if link.framing is not None and link.framing != 1.0:
             yield "framing", f"{name} is what an application got through, all headers taken off already; {hint}"
         if link.connection == "slow-start":

@@ -30,6 +30,7 @@ from pydantic import Field
 from simulator.foundation.errors import TraceError
 from simulator.foundation.units import Period
 from simulator.profiles.trace import Trace
+from simulator.traces.recording import Layer
 from simulator.traces.written import Kind, Part, TraceHead, Written, evidence, level, share, validated
 
 NORMAL = NormalDist()
@@ -92,6 +93,8 @@ class Copula:
     step: float
     """How often the level changes [s], as in the recordings."""
     kind: Kind
+    layer: Layer = "unknown"
+    """What bandwidths it was fitted to were measured of."""
 
     @cached_property
     def _nodes(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
@@ -204,4 +207,5 @@ def read_copula(data: Mapping[str, Any], path: Path) -> Copula:
     return Copula(
         file.name, file.title, file.grade, file.direction, file.source, levels, fast, file.memory.fast,
         file.memory.slow, Outages(gone, file.outages.mean, file.outages.spread), file.step, file.kind,
+        file.layer,
     )  # fmt: skip

@@ -18,6 +18,7 @@ from simulator.foundation.errors import TraceError, did_you_mean
 from simulator.profiles.trace import Trace
 from simulator.traces.copula import read_copula
 from simulator.traces.markov import read_markov
+from simulator.traces.recording import Layer
 from simulator.traces.written import Kind, named, read_mapping
 
 
@@ -40,6 +41,10 @@ class Generator(Protocol):
     @property
     def direction(self) -> str:
         """Which direction was recorded: downlink, uplink, both; none where there is none."""
+
+    @property
+    def layer(self) -> Layer:
+        """What bandwidths it was made of were measured of."""
 
     @property
     def evidence(self) -> str:

@@ -23,7 +23,7 @@ from pydantic import Field
 
 from simulator.foundation.errors import TraceError
 from simulator.profiles.trace import Trace
-from simulator.traces.recording import Array
+from simulator.traces.recording import Array, Layer
 from simulator.traces.written import Kind, TraceHead, Written, evidence, level, validated
 
 OUTAGE = (0.0,)
@@ -50,6 +50,8 @@ class Markov:
     step: float
     """How often the state changes [s]."""
     kind: Kind
+    layer: Layer = "unknown"
+    """What bandwidths it was fitted to were measured of."""
 
     @cached_property
     def stationary(self) -> Array:
@@ -143,6 +145,7 @@ def read_markov(data: Mapping[str, Any], path: Path) -> Markov:
     return Markov(
         file.name, file.title, file.grade, file.direction, file.source, levels,
         _matrix(file.transitions, len(levels), path), file.step, file.kind,
+        file.layer,
     )  # fmt: skip
 
 

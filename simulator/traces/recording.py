@@ -60,6 +60,11 @@ class Report:
     repaired: list[str] = field(default_factory=list)
     """What was wrong and mended because ``repair`` was asked for."""
 
+    def part(self, rows: int, first: bool, unit: str = "") -> Report:
+        """Return the report of one of several tables of the file this is of; what was dropped counts in the *first*."""
+        dropped = self.dropped if first else 0
+        return Report(rows, dropped, units={unit: rows} if unit else {}, repaired=list(self.repaired))
+
     def as_dict(self) -> dict[str, Any]:
         """Return it for a table or JSON."""
         return dict(vars(self))

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from simulator.foundation.errors import TraceError, UnitError, did_you_mean
 from simulator.foundation.units import BANDWIDTH, SHARE, Period
+from simulator.traces.recording import Layer
 
 Kind = Literal["bandwidth", "load"]
 """What a trace is of: bytes per second, or the share of a processor that is busy."""
@@ -40,6 +41,8 @@ class TraceHead(Head):
     kind: Kind
     direction: Literal["downlink", "uplink", "both", "none"]
     """Which direction of a link was recorded; a load has none."""
+    layer: Layer = "unknown"
+    """What those bandwidths were measured of; ``goodput`` has headers and slow starts in it."""
     step: Period
 
 

@@ -84,7 +84,7 @@ def test_each_direction_has_the_layer_of_its_own_recording(file):
 
 def test_what_a_goodput_contains_cannot_be_written_too(file):
     goodput = file("; layer: goodput")
-    hint = 'leave it out, or write "layer: link" beside trace: if it was the link that was recorded'
+    hint = 'leave it out, or write "layer: link" beside trace: or generate: if it is to stand for the bare link'
     assert (
         f"links.wire.framing: link.csv is what an application got through, all headers taken off already; {hint}"
         in problem(bandwidth=goodput, framing=1.05)
@@ -214,13 +214,20 @@ def test_a_run_beyond_a_recording_that_ends_in_an_error_says_so(file):
 def test_a_load_has_neither_layers_nor_directions(tmp_path):
     path = tmp_path / "load.csv"
     path.write_text("# kind: cpu; unit: %; end: hold\nstart_s,value\n0,20\n5,80\n")
-    with pytest.raises(ScenarioError, match="layer: and accept: are for bandwidths"):
+    with pytest.raises(ScenarioError, match="layer:, direction: and accept: are for bandwidths"):
         tiny({"nodes.edge.load": {"trace": str(path), "accept": "down-as-up"}})
     clipped = tiny({"nodes.edge.load": {"trace": str(path), "clip": 0.5}})
     assert list(clipped.entry.nodes["edge"].load.trace.values) == [0.2, 0.5]
 
 
-def test_generated_bandwidths_stay_as_they_were():
+@pytest.mark.parametrize("name", ["3g", "4g", "4g-markov", "5g-driving", "wifi"])
+def test_generated_bandwidths_have_headers_in_them_as_what_they_were_fitted_to(name):
+    channels = build(wired(bandwidth={"generate": name})).channels
+    assert {channel.framing for channel in channels} == {1.0}
+    channels = build(wired(bandwidth={"generate": name, "layer": "link"})).channels
+    assert {channel.framing for channel in channels} == {FRAMED}
+
+
+def test_generated_bandwidths_are_accepted_in_both_directions():
     channels = build(wired(bandwidth={"generate": "4g"})).channels
     assert {channel.bandwidth.grade for channel in channels} == {"transferred"}
-    assert {channel.framing for channel in channels} == {FRAMED}

@@ -37,10 +37,10 @@ def read(source: Source, options: Options) -> Mapping[str, Recording]:
     rows = not_negative(source, rows, 0, "time", options, whole)
     rows = refuse(source, rows, rows.columns[1] <= 0, "batch_time_norm is not above zero", options, whole)
     usual, first = float(np.median(rows.columns[1])), float(rows.columns[0].min())
-    found = {}
+    found: dict[str, Recording] = {}
     for worker in np.unique(rows.columns[2]):
         own = rows.where(rows.columns[2] == worker)
-        report = Report(rows=len(own), dropped=whole.dropped, repaired=list(whole.repaired))
+        report = whole.part(len(own), not found)
         own = in_order(source, own, options, report)
         own = averaged(source, own, options, report, documented=True)
         starts, end = held(own.columns[0], report)

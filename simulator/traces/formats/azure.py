@@ -86,7 +86,7 @@ def _readings(source: Source, lines: Records, options: Options) -> dict[str, Fou
     grouped = np.argsort(codes, kind="stable")
     for name, part in zip(order, np.split(grouped, np.cumsum(np.bincount(codes))[:-1]), strict=True):
         own = rows.taken(part)
-        report = Report(rows=len(own), dropped=whole.dropped, repaired=list(whole.repaired), units={"%": len(own)})
+        report = whole.part(len(own), not found, "%")
         own = averaged(source, in_order(source, own, options, report), options, report)
         time, low, high, mean = own.columns
         starts, end = held(time, report, STEP)

@@ -1,11 +1,13 @@
 """Anybody's CSV, by the names of its columns: ``time: when`` and ``value: throughput`` beside ``trace: my_log.csv``.
 
 Fields are separated by commas, semicolons (then with decimal commas, as spreadsheets write them) or tabs. Times are
-seconds, or dates in ISO 8601. A value holds until the next row's time. Of requests the time alone is needed.
+seconds, or dates (ISO 8601, or 20.11.2026 10:00:00). A value holds until the next row's time. Of requests the time
+alone is needed.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import cast
 
@@ -16,6 +18,9 @@ from simulator.traces.mending import averaged, held, in_order, is_number, not_ne
 from simulator.traces.recording import UNITS, Kind, Recording, Report
 from simulator.traces.source import Source
 from simulator.traces.tables import below_titles, dated, names, records, separator_of
+
+DOTTED = re.compile(r"(\d{1,2})\.(\d{1,2})\.(\d{4})(?=\D|$)(.*)", re.DOTALL)
+"""A date as spreadsheets of much of Europe write it."""
 
 
 def fits(source: Source) -> bool:
@@ -41,8 +46,9 @@ def read(source: Source, options: Options) -> Mapping[str, Recording]:
     columns, rows = below_titles(source, wanted, separator)
     if separator == ";":
         rows = ((line, [field.replace(",", ".") for field in fields]) for line, fields in rows)
-    taken = list(rows)
-    report, epoch, at = Report(), "", columns[time]
+    at = columns[time]
+    taken = [(line, _with_iso_dates(fields, at)) for line, fields in rows]
+    report, epoch = Report(), ""
     if taken and at < len(taken[0][1]) and not is_number(taken[0][1][at]):
         taken, epoch = dated(source, taken, at, time, options)
     else:
@@ -63,6 +69,14 @@ def read(source: Source, options: Options) -> Mapping[str, Recording]:
     report.assumed.append("the last row lasts as long as rows usually do (their median)")
     values = table.columns[1] * unit_factor(source, kind, {}, options, report, len(table))
     return {"": Recording(kind, {"start_s": starts, "value": values}, report, duration, epoch=epoch)}
+
+
+def _with_iso_dates(fields: list[str], at: int) -> list[str]:
+    """Return *fields* with a date such as 20.11.2026 as 2026-11-20; with dots the day always comes first."""
+    if at >= len(fields) or (found := DOTTED.match(fields[at].strip())) is None:
+        return fields
+    day, month, year, rest = found.groups()
+    return [*fields[:at], f"{year}-{month:0>2}-{day:0>2}{rest}", *fields[at + 1 :]]
 
 
 FORMAT = Format(

@@ -105,7 +105,7 @@ def _samples(source: Source, options: Options) -> dict[str, Found]:
     found: dict[str, Found] = {}
     for name in dict.fromkeys(containers.tolist()):
         own = rows.where(containers == name)
-        report = Report(rows=len(own), dropped=whole.dropped, repaired=list(whole.repaired), units={unit: len(own)})
+        report = whole.part(len(own), not found, unit)
         report.assumed.append(f"values are in {unit}, as the set's description says of such files")
         if rounding.any():
             report.assumed.append(f"{int(rounding.sum())} values of the file just below zero are zero")

@@ -48,6 +48,7 @@ def read(source: Source, options: Options) -> Mapping[str, Recording]:
     starts, duration = held(stamps, report)
     report.units["Mbit/s"] = report.rows
     report.assumed.append("a row describes the time from its stamp on; the last lasts as long as the median step")
+    report.assumed.append("downloads, as Lumos5G's are (direction: says otherwise)")
     columns = {"start_s": starts, "value": values * 1e6}
     return {"": Recording("bandwidth", columns, report, duration, None, "goodput", "down")}
 
