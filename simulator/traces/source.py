@@ -84,6 +84,8 @@ class Source:
             self.size = facts.st_size
             with path.open("rb") as stream:
                 self._magic = stream.read(512)
+        except TraceError:
+            raise  # it is a ValueError, too
         except (FileNotFoundError, NotADirectoryError):
             raise TraceError(f"no trace file {path.name} in {path.parent.name or '.'}/.{_near(path)}") from None
         except (OSError, ValueError) as error:  # ValueError: no path at all, such as one with a zero byte
