@@ -6,6 +6,7 @@ readers with any common colour vision tell apart; one part of a latency has one 
 
 from __future__ import annotations
 
+import contextlib
 import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -84,10 +85,16 @@ class Picture:
         files = [target / f"{self.name}.{kind}" for kind in (("png", "svg", "csv") if svg else ("png", "csv"))]
         try:
             target.mkdir(parents=True, exist_ok=True)
-            for file in files[:-1]:
-                file.write_bytes(self._image(file.suffix[1:]))
-            self.table.to_csv(files[-1], index=False)
+            drafts = [file.with_name(f".{file.name}.part") for file in files]  # whole, or not there
+            for draft, file in zip(drafts[:-1], files, strict=False):
+                draft.write_bytes(self._image(file.suffix[1:]))
+            self.table.to_csv(drafts[-1], index=False)
+            for draft, file in zip(drafts, files, strict=True):
+                draft.replace(file)
         except OSError as error:
+            for file in files:
+                with contextlib.suppress(OSError):
+                    file.with_name(f".{file.name}.part").unlink(missing_ok=True)
             raise ResultsError(f"{folder}: cannot be written: {error.strerror}") from None
         return files
 

@@ -165,7 +165,7 @@ class Trace:
             laps = math.ceil(amount / total) - 1  # the amount falls in (0, total] of that lap
             amount -= laps * total
             if amount > total:  # rounding in the product
-                laps, amount = laps + 1, amount - total
+                laps, amount = laps + 1, min(amount - total, total)
             offset = laps * self.duration
             if amount <= 0:
                 return offset

@@ -218,3 +218,9 @@ def test_peak_by_looking_everywhere():
     assert Trace([0.0, 1.0], [3.0, 2.0]).peak(0.5, math.inf) == 3.0
     assert Trace([0.0, 1.0], [3.0, 2.0]).peak(1.5, math.inf) == 2.0
     assert Trace.of(4.0).peak(0.0, math.inf) == 4.0
+
+
+@pytest.mark.parametrize(("lap", "amount"), [(1.4038385514834173, 1.2994554508046654e16), (2.5, 7.7e200)])
+def test_work_of_more_laps_than_a_float_can_tell_apart_still_ends(lap, amount):
+    trace = Trace([0.0, 1.0], [lap, 0.0], 2.0, "wrap")
+    assert trace.when(amount) == pytest.approx(2.0 * amount / lap, rel=1e-9)
