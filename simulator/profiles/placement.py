@@ -7,10 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import combinations_with_replacement
+from itertools import combinations, combinations_with_replacement
+from math import comb
 from typing import Literal
 
 from simulator.foundation.errors import PlacementError
+
+WIDEST = 3
+"""Nodes besides the first that placements have at most, once they cannot have all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +106,20 @@ def along(chain: Sequence[str], cuts: Sequence[int], layers: int) -> Iterator[Pl
         ends = [*reversed(points), layers]
         starts = [0, *ends[:-1]]
         yield Placement(tuple(map(Segment, chain, starts, ends)))
+
+
+def fewer(chains: Sequence[tuple[str, ...]], cuts: int, most: int) -> tuple[tuple[str, ...], ...]:
+    """Return *chains*, or where there would be more than *most* placements along them, shorter ones in their place.
+
+    Those leave nodes out: of each chain they have the first node and, in order, as many others as keep the number
+    below, but at least one. With *cuts* places to cut there are ``C(cuts + n - 2, n - 1)`` placements along *n* nodes.
+    """
+    longest = max(map(len, chains), default=1) - 1
+    for others in (longest, *range(min(longest - 1, WIDEST), 0, -1)):
+        shorter = dict.fromkeys((c[0], *kept) for c in chains for kept in combinations(c[1:], min(others, len(c) - 1)))
+        if sum(comb(cuts + len(chain) - 2, len(chain) - 1) for chain in shorter) <= most:
+            break
+    return tuple(shorter)
 
 
 @dataclass(frozen=True, slots=True)

@@ -211,8 +211,9 @@ class _Builder:
         ends = []
         for index, end in enumerate(link.between):
             if end not in self.groups and end not in self.nodes:
-                known = [*self.entry.nodes, *self.nodes]
-                self.problem((*place, "between", index), f'no node named "{end}".{did_you_mean(end, known)}')
+                known = list(dict.fromkeys([*self.entry.nodes, *self.nodes]))
+                hint = did_you_mean(end, known) or f" Known: {', '.join(known[:12])}{' ...' if len(known) > 12 else ''}"
+                self.problem((*place, "between", index), f'no node named "{end}".{hint}')
                 return []
             ends.append(self.groups.get(end, [end]))
         if name in self.groups or name in self.nodes:

@@ -15,13 +15,16 @@ from simulator.physics.engine import Environment, Story
 from simulator.physics.network import Leg, Network
 from simulator.physics.node import Node
 from simulator.profiles.model import ModelProfile
-from simulator.profiles.placement import Placement, along
+from simulator.profiles.placement import Placement, along, fewer
 from simulator.results.record import Recorder
 from simulator.world.memory import Residency
 from simulator.world.plan import Books, Plan, Probe, Report, SlowTransfer, Software, Task, Transfer, compute
 from simulator.world.request import Request
 from simulator.world.sensing import Knowledge, Sensor
 from simulator.world.timing import Timing
+
+MOST = 20_000
+"""Placements that a device has to choose from; three nodes with 150 cuts have 11,500, four would have 600,000."""
 
 
 class Cluster:
@@ -257,10 +260,13 @@ class Cluster:
         return self.answer_bytes if layer == len(self.model) else self.cut_bytes[layer]
 
     def options(self, chains: tuple[tuple[str, ...], ...]) -> tuple[Placement, ...]:
-        """Return every placement along *chains* of nodes, each cut valid (kept, since chains seldom change)."""
+        """Return every placement along *chains* of nodes, each cut valid (kept, since chains seldom change).
+
+        Where these would be more than ``MOST``, they are spread over fewer nodes.
+        """
         if chains not in self._options:
             cuts, layers = sorted(self.cut_bytes), len(self.model)
-            found = (option for chain in chains for option in along(chain, cuts, layers))
+            found = (option for chain in fewer(chains, len(cuts), MOST) for option in along(chain, cuts, layers))
             self._options[chains] = tuple(dict.fromkeys(found))
         return self._options[chains]
 

@@ -86,7 +86,8 @@ class View:
 
         A chain is the device and the servers on the way to some server, in order; each node holds a run of layers
         between two valid cuts, which may be empty. All on the device comes first. Where none fits, servers that are
-        down or cut off count too: requests then wait for the repair.
+        down or cut off count too: requests then wait for the repair. On long ways, where there
+        would be more than 20,000, a placement has as many of the servers as keep the number below, at least one.
         """
         cluster = self._cluster
         state = (cluster.ups, cluster.residency.version)

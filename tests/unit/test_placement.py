@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import product
+from math import comb
 
 import pytest
 from hypothesis import given
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 
 from simulator import Placement, Segment
 from simulator.foundation.errors import PlacementError
-from simulator.profiles.placement import along
+from simulator.profiles.placement import along, fewer
 
 
 def placed(*segments: tuple[str, int, int]) -> Placement:
@@ -72,3 +73,35 @@ def test_along_yields_each_monotone_choice_of_cuts(nodes, layers, data):
     assert {tuple((s.node, s.start, s.stop) for s in option.segments) for option in options} == brute
     if layers in cuts or nodes == 1:
         assert options[0] == Placement.whole("n0", layers)
+
+
+# -- too many to choose from -------------------------------------------------------------------------------------------
+
+
+def count(chains, cuts: int) -> int:
+    return len({p for chain in chains for p in along(chain, range(cuts), cuts - 1)})
+
+
+def test_few_enough_are_left_as_they_are():
+    chains = (("pi", "a", "b"), ("pi", "c"))
+    assert fewer(chains, 10, 1000) == chains
+    assert fewer((("pi",),), 10, 1) == (("pi",),)
+
+
+@given(st.integers(3, 6), st.integers(2, 7), st.integers(1, 400))
+def test_there_are_never_more_than_asked_unless_one_server_each_is_more(cuts, servers, most):
+    chain = ("pi", *(f"s{i}" for i in range(servers)))
+    shorter = fewer((chain,), cuts, most)
+    total = sum(comb(cuts + len(c) - 2, len(c) - 1) for c in shorter)
+    assert total >= count(shorter, cuts)  # what is counted is no less than what comes
+    assert total <= most or {len(c) for c in shorter} == {2}
+    assert {name for c in shorter for name in c} == set(chain)  # nobody is out of reach
+    assert all(c[0] == "pi" and list(c[1:]) == sorted(c[1:]) for c in shorter)  # in the order of the way
+
+
+def test_placements_over_fewer_nodes_are_some_of_those_over_all():
+    chain = ("pi", "a", "b", "c", "d", "e", "f")
+    whole = set(along(chain, range(6), 5))
+    kept = {p for c in fewer((chain,), 6, 400) for p in along(c, range(6), 5)}
+    assert kept < whole
+    assert max(len(p.nodes) for p in kept) == 3
