@@ -23,8 +23,9 @@ from scipy.stats import norm
 from simulator.foundation.errors import TraceError
 from simulator.profiles.trace import Trace
 from simulator.traces.copula import Copula, Outages
+from simulator.traces.format import Request
 from simulator.traces.markov import Markov
-from simulator.traces.reader import Request, read_trace
+from simulator.traces.reader import read_trace
 from simulator.traces.recording import Array, stretches
 from simulator.traces.written import Kind
 

@@ -29,9 +29,10 @@ from simulator.foundation.units import PERIOD
 from simulator.profiles.library import shipped
 from simulator.profiles.trace import Trace
 from simulator.traces.bootstrap import Bootstrap
+from simulator.traces.format import Request
 from simulator.traces.generator import Generator, find_generator, generator_names
 from simulator.traces.outages import OutageGenerator, find_outages
-from simulator.traces.reader import Request, as_trace, choose
+from simulator.traces.reader import as_trace, choose
 from simulator.traces.recording import Direction, Recording, Report
 
 BOOTSTRAP = "bootstrap"

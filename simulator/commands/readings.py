@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,8 +18,8 @@ from simulator.commands.tables import number, seconds
 from simulator.foundation.errors import TraceError, UnitError, did_you_mean
 from simulator.foundation.units import DURATION, Dimension
 from simulator.profiles.trace import End
-from simulator.traces.format import known_formats
-from simulator.traces.reader import Request, read_file
+from simulator.traces.format import Request, known_formats
+from simulator.traces.reader import read_file
 from simulator.traces.recording import Found, Reading, Recording, Report
 
 FileArgument = Annotated[Path, typer.Argument(help="A recording, in any format of `offing traces formats`.")]
@@ -92,7 +93,8 @@ def read_with_bar(path: Path, request: Request) -> Reading:
     columns = (TextColumn("reading"), BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True) as bar:
         task = bar.add_task("read", total=None)
-        return read_file(path, request, lambda done, total: bar.update(task, completed=done, total=total))
+        told = replace(request, progress=lambda done, total: bar.update(task, completed=done, total=total))
+        return read_file(path, told)
 
 
 # -- for programs ----------------------------------------------------------------------------------------------------

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from simulator.profiles.trace import End
 from simulator.scenario.entry import Entry
-from simulator.traces.reader import Request
+from simulator.traces.format import Request
 
 
 class ReadingEntry(Entry):

@@ -14,7 +14,7 @@ from simulator.foundation.errors import TraceError, did_you_mean
 from simulator.foundation.units import BANDWIDTH, DURATION, RATE, SHARE, Dimension
 from simulator.profiles.hardware import GRADES
 from simulator.profiles.trace import End
-from simulator.traces.format import Options
+from simulator.traces.format import Request
 from simulator.traces.recording import COLUMNS, UNITS, Array, Direction, Kind, Layer, Recording, Report
 from simulator.traces.source import Source
 
@@ -133,7 +133,7 @@ def kind_of_unit(source: Source, unit: str | None) -> str:
 
 
 def unit_factor(
-    source: Source, kind: str, facts: Mapping[str, str], options: Options, report: Report, rows: int
+    source: Source, kind: str, facts: Mapping[str, str], options: Request, report: Report, rows: int
 ) -> float:
     """Return what a value times makes the unit of its *kind* in a recording, and count the *rows* in the *report*.
 
@@ -157,7 +157,7 @@ def unit_factor(
     return units[unit] * (8 if kind == "bandwidth" else 1)
 
 
-def refuse_units(source: Source, kind: str, facts: Mapping[str, str], options: Options) -> None:
+def refuse_units(source: Source, kind: str, facts: Mapping[str, str], options: Request) -> None:
     """Refuse a unit or a step for a *kind* of recording that has none.
 
     Raises:

@@ -8,29 +8,37 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 
+from simulator.profiles.trace import End
 from simulator.traces import formats
 from simulator.traces.recording import Found, Kind
 from simulator.traces.source import Progress, Source
 
 
 @dataclass(frozen=True)
-class Options:
-    """What the user says of a file."""
+class Request:
+    """What is wanted of a file, and what the file itself does not say."""
 
-    repair: bool = False
-    """Mend what the format does not explain, and say so, instead of refusing it."""
+    kind: str | None = None
+    """bandwidth, cpu, latency, arrivals, failures, mobility, sites, topology; None: whatever it is."""
+    format: str | None = None
     unit: str | None = None
     """Of the values, where the file does not say it."""
+    end: End | None = None
+    """What follows the last segment, instead of what the file says (wrap where neither does)."""
+    member: str | None = None
+    """Which file of an archive."""
+    series: str | None = None
+    """Which of several tables: an operator, a run, a machine."""
     step: float | None = None
     """Time from row to row [s], where the file does not say it."""
-    kind: str | None = None
-    """What it is wanted as, where the file does not say it."""
+    repair: bool = False
+    """Mend what the format does not explain, and say so, instead of refusing it."""
     time: str | None = None
     """Name of the column of times, in a table that is in no form known."""
     value: str | None = None
-    """Name of the column of values."""
+    """Name of the column of values there."""
     progress: Progress | None = None
-    """Told how far a large file has been read."""
+    """Called now and then with the bytes of a large file read so far, and of how many."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +51,7 @@ class Format:
     title: str
     fits: Callable[[Source], bool]
     """Whether a file looks like one of this format, told from its first lines; must not raise on any text."""
-    read: Callable[[Source, Options], Mapping[str, Found]]
+    read: Callable[[Source, Request], Mapping[str, Found]]
     """Read a file: its tables by name, ``""`` where there is one only. Raises ``TraceError`` naming the row."""
     aliases: tuple[str, ...] = ()
     """Other names of it: sets that are written alike."""

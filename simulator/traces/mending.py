@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from simulator.foundation.errors import TraceError
-from simulator.traces.format import Options
+from simulator.traces.format import Request
 from simulator.traces.recording import Array, Report
 from simulator.traces.source import Source
 
@@ -52,7 +52,7 @@ def parse(
     source: Source,
     rows: Iterable[tuple[int, Sequence[str]]],
     take: Mapping[str, int],
-    options: Options,
+    options: Request,
     report: Report,
     width: int | None = None,
 ) -> Rows:
@@ -108,13 +108,13 @@ def dropped(lines: Sequence[int], report: Report) -> None:
         report.repaired.append(f"dropped {_rows(lines)} without a number where one belongs")
 
 
-def not_negative(source: Source, rows: Rows, column: int, what: str, options: Options, report: Report) -> Rows:
+def not_negative(source: Source, rows: Rows, column: int, what: str, options: Request, report: Report) -> Rows:
     """Refuse values below zero in *column* (or, with repair, drop their rows)."""
     return refuse(source, rows, rows.columns[column] < 0, f"{what} is below zero", options, report)
 
 
 def refuse(
-    source: Source, rows: Rows, wrong: npt.NDArray[np.bool_], why: str, options: Options, report: Report
+    source: Source, rows: Rows, wrong: npt.NDArray[np.bool_], why: str, options: Request, report: Report
 ) -> Rows:
     """Refuse the rows flagged *wrong* (or, with repair, drop them).
 
@@ -132,7 +132,7 @@ def refuse(
     return rows.where(~wrong)
 
 
-def in_order(source: Source, rows: Rows, options: Options, report: Report, documented: bool = False) -> Rows:
+def in_order(source: Source, rows: Rows, options: Request, report: Report, documented: bool = False) -> Rows:
     """Return *rows* in order of their first column, time; *documented* where the format is known to be out of order.
 
     Raises:
@@ -154,7 +154,7 @@ def in_order(source: Source, rows: Rows, options: Options, report: Report, docum
     return rows.taken(np.argsort(times, kind="stable"))
 
 
-def averaged(source: Source, rows: Rows, options: Options, report: Report, documented: bool = False) -> Rows:
+def averaged(source: Source, rows: Rows, options: Request, report: Report, documented: bool = False) -> Rows:
     """Return *rows* (in order) with those of one instant averaged; *documented* where the format is known for it.
 
     Raises:

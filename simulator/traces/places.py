@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from simulator.traces.format import Options
+from simulator.traces.format import Request
 from simulator.traces.mending import Rows, parse, refuse
 from simulator.traces.recording import Array, Report
 from simulator.traces.source import Source
@@ -33,7 +33,7 @@ class Places:
 
 
 def read_places(
-    source: Source, options: Options, report: Report, numbers: Sequence[str] = (), wanted: Sequence[str] = PLACE
+    source: Source, options: Request, report: Report, numbers: Sequence[str] = (), wanted: Sequence[str] = PLACE
 ) -> Places:
     """Read a CSV with ``Latitude`` and ``Longitude`` in its header; *numbers* become columns of the rows as well.
 

@@ -8,16 +8,16 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from simulator.foundation.errors import TraceError, did_you_mean
 from simulator.profiles.trace import End, Trace
-from simulator.traces.format import Format, Options, format_names, known_formats
+from simulator.traces.format import Format, Request, format_names, known_formats
 from simulator.traces.recording import UNITS, Found, Reading, Recording, Topology
-from simulator.traces.source import Progress, Source
+from simulator.traces.source import Source
 
 WORD = re.compile(r"(\S{80})\S{80,}")
 """A word in a message that is cut."""
@@ -26,42 +26,16 @@ MOST = 1500
 UNFORESEEN = (ValueError, TypeError, ArithmeticError, LookupError, AttributeError, RecursionError, MemoryError)
 """What a reader may raise by mistake; tests look for such (``tests/unit/test_traces_fuzz.py``)."""
 
-
-@dataclass(frozen=True)
-class Request:
-    """What is wanted of a file, and what the file itself does not say."""
-
-    kind: str | None = None
-    """bandwidth, cpu, latency, arrivals, failures, mobility, sites, topology; None: whatever it is."""
-    format: str | None = None
-    unit: str | None = None
-    end: End | None = None
-    """What follows the last segment, instead of what the file says (wrap where neither does)."""
-    member: str | None = None
-    """Which file of an archive."""
-    series: str | None = None
-    """Which of several tables: an operator, a run, a machine."""
-    step: float | None = None
-    """Time from row to row [s], where the file does not say."""
-    repair: bool = False
-    time: str | None = None
-    """Name of the column of times, in a table that is in no form known."""
-    value: str | None = None
-    """Name of the column of values."""
-
-    @property
-    def options(self) -> Options:
-        """What of it readers look at."""
-        return Options(self.repair, self.unit, self.step, self.kind, self.time, self.value)
+ANYTHING = Request()
+"""Whatever a file holds."""
 
 
-def read_file(path: Path, request: Request = Request(), progress: Progress | None = None) -> Reading:
+def read_file(path: Path, request: Request = ANYTHING) -> Reading:
     """Read all that the file holds.
 
     Args:
         path: of the file.
         request: what it does not say itself.
-        progress: called now and then with the bytes read so far, and of how many.
 
     Raises:
         TraceError: no such file, no such format, not exactly one format that fits, or a malformed file (with its row).
@@ -70,7 +44,7 @@ def read_file(path: Path, request: Request = Request(), progress: Progress | Non
         raise TraceError(f"step: {request.step:g} s came; expected a time above zero from row to row")
     source = Source(path, request.member, request.repair)
     form = _format(source, request)
-    series = _read(source, form, replace(request.options, progress=progress))
+    series = _read(source, form, request)
     if not series:
         raise TraceError(f"{source.name}: there is nothing in it that {form.name} files hold")
     for found in series.values():
@@ -79,7 +53,7 @@ def read_file(path: Path, request: Request = Request(), progress: Progress | Non
     return Reading(source.name, form.name, source.sha256, kept)
 
 
-def _read(source: Source, form: Format, options: Options) -> Mapping[str, Found]:
+def _read(source: Source, form: Format, options: Request) -> Mapping[str, Found]:
     """Read the file; whatever a reader may stumble over, and a word of any length in the file, gets a sentence."""
     try:
         with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is found afterwards

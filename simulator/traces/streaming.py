@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.csv as arrow_csv
 
 from simulator.foundation.errors import TraceError
-from simulator.traces.format import Options
+from simulator.traces.format import Request
 from simulator.traces.mending import Rows, dropped, parse_row
 from simulator.traces.recording import Array, Report
 from simulator.traces.source import Source
@@ -62,7 +62,7 @@ class _Parts:
 
 
 def read_table(
-    source: Source, pieces: Iterable[tuple[int, bytes]], wanted: Wanted, options: Options, report: Report
+    source: Source, pieces: Iterable[tuple[int, bytes]], wanted: Wanted, options: Request, report: Report
 ) -> Table:
     """Return the columns that are *wanted*, needed ones first.
 
@@ -123,7 +123,7 @@ def _at_once(piece: bytes, line: int, wanted: Wanted, parts: _Parts) -> bool:
     return True
 
 
-def _by_line(source: Source, piece: bytes, line: int, wanted: Wanted, options: Options, parts: _Parts) -> None:
+def _by_line(source: Source, piece: bytes, line: int, wanted: Wanted, options: Request, parts: _Parts) -> None:
     needed = {name: wanted.header.index(name) for name in wanted.needed}
     further = [wanted.header.index(name) for name in wanted.further]
     text = wanted.header.index(wanted.text) if wanted.text else None

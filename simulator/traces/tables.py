@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 import pandas as pd
 
 from simulator.foundation.errors import TraceError, did_you_mean
-from simulator.traces.format import Options
+from simulator.traces.format import Request
 from simulator.traces.recording import Report
 from simulator.traces.source import Source
 
@@ -83,7 +83,7 @@ def below_titles(source: Source, wanted: Sequence[str], separator: str = ",") ->
     return columns, rows
 
 
-def step_of(options: Options, usual: float, report: Report) -> float:
+def step_of(options: Request, usual: float, report: Report) -> float:
     """Return the time from row to row [s] where the file has none: as asked, else *usual*, which the report says."""
     if options.step is None:
         report.assumed.append(f"{usual:g} s from row to row (step: says otherwise)")
@@ -92,7 +92,7 @@ def step_of(options: Options, usual: float, report: Report) -> float:
 
 
 def dated(
-    source: Source, rows: Iterable[tuple[int, list[str]]], index: int, name: str, options: Options
+    source: Source, rows: Iterable[tuple[int, list[str]]], index: int, name: str, options: Request
 ) -> tuple[list[tuple[int, list[str]]], str]:
     """Return *rows* with the date in column *index* as seconds since the earliest, and that as ISO 8601.
 

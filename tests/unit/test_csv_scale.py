@@ -154,7 +154,7 @@ def test_progress_is_told_in_bytes_of_the_file(name, tmp_path, monkeypatch):
     path = tmp_path / name
     write_csv(recording(range(5000), range(5000)), path)
     told: list[tuple[int, int]] = []
-    read_file(path, Request(), lambda done, total: told.append((done, total)))
+    read_file(path, Request(progress=lambda done, total: told.append((done, total))))
     assert len(told) > 5
     assert told == sorted(told)
     assert {total for _, total in told} == {path.stat().st_size}

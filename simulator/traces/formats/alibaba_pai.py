@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from simulator.traces.format import Format, Options
+from simulator.traces.format import Format, Request
 from simulator.traces.mending import averaged, held, in_order, not_negative, parse, refuse
 from simulator.traces.recording import Recording, Report
 from simulator.traces.source import Source
@@ -24,7 +24,7 @@ def fits(source: Source) -> bool:
     return set(COLUMNS) <= set(titles(source))
 
 
-def read(source: Source, options: Options) -> Mapping[str, Recording]:
+def read(source: Source, options: Request) -> Mapping[str, Recording]:
     """Read the file.
 
     Raises:

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from simulator.foundation.errors import TraceError
-from simulator.traces.format import Format, Options
+from simulator.traces.format import Format, Request
 from simulator.traces.mending import averaged, held, in_order, is_number, not_negative, parse, refuse
 from simulator.traces.recording import Found, Measurements, Recording, Report
 from simulator.traces.source import Source
@@ -42,7 +42,7 @@ def holds(source: Source) -> tuple[str, ...]:
     return ("cpu",) if _layout(source) == "readings" else ("table",)
 
 
-def read(source: Source, options: Options) -> Mapping[str, Found]:
+def read(source: Source, options: Request) -> Mapping[str, Found]:
     """Read the file.
 
     Raises:
@@ -71,7 +71,7 @@ def _are(fields: list[str], which: tuple[int, ...], numbers: bool) -> bool:
     return all(is_number(fields[index]) == numbers for index in which)
 
 
-def _readings(source: Source, lines: Records, options: Options) -> dict[str, Found]:
+def _readings(source: Source, lines: Records, options: Request) -> dict[str, Found]:
     whole = Report()
     taken = list(lines)
     rows = parse(source, taken, READING, options, whole, 5)
@@ -97,7 +97,7 @@ def _readings(source: Source, lines: Records, options: Options) -> dict[str, Fou
     return found
 
 
-def _machines(source: Source, options: Options) -> Measurements:
+def _machines(source: Source, options: Request) -> Measurements:
     report = Report()
     taken = list(records(source))
     rows = parse(source, taken, {name: MACHINE.index(name) for name in NUMBERS}, options, report, 11)
@@ -112,7 +112,7 @@ def _machines(source: Source, options: Options) -> Measurements:
     return Measurements(frame, report)
 
 
-def _noise(source: Source, options: Options) -> Measurements:
+def _noise(source: Source, options: Request) -> Measurements:
     report = Report()
     columns, lines = below_titles(source, NOISE)
     dates, epoch = dated(source, lines, columns["starttime"], "starttime", options)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from simulator.traces.format import Format, Options
+from simulator.traces.format import Format, Request
 from simulator.traces.mending import in_order, not_negative, parse
 from simulator.traces.recording import Recording, Report
 from simulator.traces.source import Source
@@ -21,7 +21,7 @@ def fits(source: Source) -> bool:
     return set(COLUMNS) <= set(titles(source))
 
 
-def read(source: Source, options: Options) -> Mapping[str, Recording]:
+def read(source: Source, options: Request) -> Mapping[str, Recording]:
     """Read the file; ``prompt_tokens`` and ``output_tokens`` stand beside the times.
 
     Raises:

@@ -15,7 +15,7 @@ import numpy as np
 
 from simulator.foundation.errors import TraceError
 from simulator.traces import parquet
-from simulator.traces.format import Format, Options
+from simulator.traces.format import Format, Request
 from simulator.traces.mending import averaged, held, in_order, not_negative, parse, refuse
 from simulator.traces.recording import Found, Measurements, Recording, Report
 from simulator.traces.source import Source
@@ -38,7 +38,7 @@ def holds(source: Source) -> tuple[str, ...]:
     return ("table",) if _is_opendc(source) else ("cpu",)
 
 
-def read(source: Source, options: Options) -> Mapping[str, Found]:
+def read(source: Source, options: Request) -> Mapping[str, Found]:
     """Read the file.
 
     Raises:

@@ -14,7 +14,7 @@ import numpy as np
 
 from simulator.foundation.errors import TraceError
 from simulator.traces import parquet
-from simulator.traces.format import Format, Options
+from simulator.traces.format import Format, Request
 from simulator.traces.mending import Rows, refuse
 from simulator.traces.recording import Recording, Report
 from simulator.traces.source import Source
@@ -28,7 +28,7 @@ def fits(source: Source) -> bool:
     return set(COLUMNS) <= set(parquet.columns(source))
 
 
-def read(source: Source, options: Options) -> Mapping[str, Recording]:
+def read(source: Source, options: Request) -> Mapping[str, Recording]:
     """Read the file.
 
     Raises:

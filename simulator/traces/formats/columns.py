@@ -13,7 +13,7 @@ from typing import cast
 
 from simulator.foundation.errors import TraceError
 from simulator.traces.facts import kind_of_unit, unit_factor
-from simulator.traces.format import Format, Options
+from simulator.traces.format import Format, Request
 from simulator.traces.mending import averaged, held, in_order, is_number, not_negative, parse
 from simulator.traces.recording import UNITS, Kind, Recording, Report
 from simulator.traces.source import Source
@@ -28,7 +28,7 @@ def fits(source: Source) -> bool:
     return False
 
 
-def read(source: Source, options: Options) -> Mapping[str, Recording]:
+def read(source: Source, options: Request) -> Mapping[str, Recording]:
     """Read the file.
 
     Raises:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from simulator.foundation.errors import TraceError
-from simulator.traces.format import Format, Options
+from simulator.traces.format import Format, Request
 from simulator.traces.recording import Recording, Report
 from simulator.traces.source import Source
 from simulator.traces.tables import step_of
@@ -25,7 +25,7 @@ def fits(source: Source) -> bool:
     return COUNTS.fullmatch(source.head) is not None
 
 
-def read(source: Source, options: Options) -> Mapping[str, Recording]:
+def read(source: Source, options: Request) -> Mapping[str, Recording]:
     """Read the file.
 
     Raises:

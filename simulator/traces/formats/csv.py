@@ -38,7 +38,7 @@ from simulator.traces.facts import (
     short,
     unit_factor,
 )  # fmt: skip
-from simulator.traces.format import Format, Options
+from simulator.traces.format import Format, Request
 from simulator.traces.mending import Rows, averaged, in_order, is_number, not_negative, refuse
 from simulator.traces.recording import COLUMNS, UNITS, Array, Recording, Report
 from simulator.traces.source import Source
@@ -60,7 +60,7 @@ def fits(source: Source) -> bool:
     return bool(lines) and (SAID.match(lines[0]) is not None or _shape(_names(header.split(","))) is not None)
 
 
-def read(source: Source, options: Options) -> Mapping[str, Recording]:
+def read(source: Source, options: Request) -> Mapping[str, Recording]:
     """Read the file.
 
     Raises:
@@ -103,7 +103,7 @@ def read(source: Source, options: Options) -> Mapping[str, Recording]:
 # -- the first lines -------------------------------------------------------------------------------------------------
 
 
-def _head(source: Source, options: Options) -> tuple[dict[str, str], int, tuple[str, ...], Iterator[tuple[int, bytes]]]:
+def _head(source: Source, options: Request) -> tuple[dict[str, str], int, tuple[str, ...], Iterator[tuple[int, bytes]]]:
     """Return the facts, the header with its line, and the pieces below it."""
     facts: dict[str, str] = {}
     pieces = source.blocks(options.progress)
@@ -134,7 +134,7 @@ def _shape(names: tuple[str, ...]) -> str | None:
 
 
 def _kind(
-    source: Source, line: int, names: tuple[str, ...], facts: dict[str, str], options: Options, report: Report
+    source: Source, line: int, names: tuple[str, ...], facts: dict[str, str], options: Request, report: Report
 ) -> str:
     shape = _shape(names)
     if "kind" in facts and facts["kind"] not in COLUMNS:
@@ -182,7 +182,7 @@ def _wanted(
 # -- the rows --------------------------------------------------------------------------------------------------------
 
 
-def _checked(source: Source, rows: Rows, kind: str, order: tuple[str, ...], options: Options, report: Report) -> Rows:
+def _checked(source: Source, rows: Rows, kind: str, order: tuple[str, ...], options: Request, report: Report) -> Rows:
     """Return *rows* in range and in order, each instant once where values hold."""
     for index, name in enumerate(order):
         if name in BOUNDS and name in COLUMNS[kind]:
@@ -210,7 +210,7 @@ def _checked(source: Source, rows: Rows, kind: str, order: tuple[str, ...], opti
     return rows
 
 
-def _step(source: Source, facts: Mapping[str, str], options: Options) -> float | None:
+def _step(source: Source, facts: Mapping[str, str], options: Request) -> float | None:
     step = seconds(source, facts, "step_s")
     step = options.step if step is None else step
     if step is not None and not 0 < step < math.inf:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from simulator.traces.format import Format, Options
+from simulator.traces.format import Format, Request
 from simulator.traces.places import PLACE, read_places
 from simulator.traces.recording import Recording, Report
 from simulator.traces.source import Source
@@ -26,7 +26,7 @@ def fits(source: Source) -> bool:
     return set(PLACE) <= set(names) and not any(word in name for name in names for word in MEASURED)
 
 
-def read(source: Source, options: Options) -> Mapping[str, Recording]:
+def read(source: Source, options: Request) -> Mapping[str, Recording]:
     """Read the file.
 
     Raises:

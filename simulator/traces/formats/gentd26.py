@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from simulator.foundation.errors import TraceError
-from simulator.traces.format import Format, Options
+from simulator.traces.format import Format, Request
 from simulator.traces.mending import averaged, held, in_order, parse, refuse
 from simulator.traces.recording import Array, Found, Kind, Measurements, Recording, Report
 from simulator.traces.source import Source
@@ -44,7 +44,7 @@ def holds(source: Source) -> tuple[str, ...]:
     return ("arrivals",) if set(REQUEST) <= set(titles(source)) else ("table", *UNITS)
 
 
-def read(source: Source, options: Options) -> Mapping[str, Found]:
+def read(source: Source, options: Request) -> Mapping[str, Found]:
     """Read the file.
 
     Raises:
@@ -53,7 +53,7 @@ def read(source: Source, options: Options) -> Mapping[str, Found]:
     return _samples(source, options) if set(SAMPLE) <= set(titles(source)) else {"": _requests(source, options)}
 
 
-def _requests(source: Source, options: Options) -> Recording:
+def _requests(source: Source, options: Request) -> Recording:
     report = Report()
     columns, lines = below_titles(source, REQUEST)
     dates, epoch = dated(source, lines, columns["gmt_create"], "gmt_create", options)
@@ -80,7 +80,7 @@ def _requests(source: Source, options: Options) -> Recording:
     return Recording("arrivals", found, report, float(time[-1]), epoch=epoch)
 
 
-def _samples(source: Source, options: Options) -> dict[str, Found]:
+def _samples(source: Source, options: Request) -> dict[str, Found]:
     whole = Report()
     columns, lines = below_titles(source, SAMPLE)
     taken = list(lines)

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from simulator.foundation.errors import TraceError
-from simulator.traces.format import Format, Options
+from simulator.traces.format import Format, Request
 from simulator.traces.mending import averaged, held, in_order, not_negative, parse
 from simulator.traces.recording import Recording, Report
 from simulator.traces.source import Source
@@ -30,7 +30,7 @@ def fits(source: Source) -> bool:
     return COUNT in header and bool(_value_columns(header))
 
 
-def read(source: Source, options: Options) -> Mapping[str, Recording]:
+def read(source: Source, options: Request) -> Mapping[str, Recording]:
     """Read the file: its runs, or its operators.
 
     Raises:
@@ -63,7 +63,7 @@ def read(source: Source, options: Options) -> Mapping[str, Recording]:
 
 
 def _one(
-    source: Source, rows: list[tuple[int, list[str]]], header: list[str], name: str, options: Options, said: list[str]
+    source: Source, rows: list[tuple[int, list[str]]], header: list[str], name: str, options: Request, said: list[str]
 ) -> Recording:
     report = Report(assumed=list(said))
     step = step_of(options, 1.0, report)

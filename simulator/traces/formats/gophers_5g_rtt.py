@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from simulator.foundation.errors import TraceError
-from simulator.traces.format import Format, Options
+from simulator.traces.format import Format, Request
 from simulator.traces.mending import averaged, held, in_order, not_negative, parse
 from simulator.traces.recording import Recording, Report
 from simulator.traces.source import Source
@@ -28,7 +28,7 @@ def fits(source: Source) -> bool:
     return bool(set(VALUES) & set(names(source)))
 
 
-def read(source: Source, options: Options) -> Mapping[str, Recording]:
+def read(source: Source, options: Request) -> Mapping[str, Recording]:
     """Read the file: a recording for each pair of operator and server.
 
     Raises:
@@ -53,7 +53,7 @@ def read(source: Source, options: Options) -> Mapping[str, Recording]:
     return {name: _one(source, run, value, options) for name, run in zip(called, runs.values(), strict=True)}
 
 
-def _one(source: Source, rows: list[tuple[int, list[str]]], value: str, options: Options) -> Recording:
+def _one(source: Source, rows: list[tuple[int, list[str]]], value: str, options: Request) -> Recording:
     report = Report()
     step = step_of(options, 1.0, report)
     answered = [row for row in rows if row[1][1].lower() not in LOST]

@@ -17,7 +17,7 @@ from typing import Any
 import networkx as nx
 
 from simulator.foundation.errors import TraceError
-from simulator.traces.format import Format, Options
+from simulator.traces.format import Format, Request
 from simulator.traces.recording import Report, Topology
 from simulator.traces.source import Source
 
@@ -31,7 +31,7 @@ def fits(source: Source) -> bool:
     return source.head.lstrip().startswith("<") and "<graphml" in source.head
 
 
-def read(source: Source, options: Options) -> Mapping[str, Topology]:
+def read(source: Source, options: Request) -> Mapping[str, Topology]:
     """Read the graph: nodes with ``label``, ``lat``, ``lon``; edges with ``label`` and ``bandwidth`` [bit/s].
 
     Raises:

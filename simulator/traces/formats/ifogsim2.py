@@ -11,7 +11,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from simulator.traces.format import Format, Options
+from simulator.traces.format import Format, Request
 from simulator.traces.places import PLACE, read_places
 from simulator.traces.recording import Recording, Report
 from simulator.traces.source import Source
@@ -31,7 +31,7 @@ def holds(source: Source) -> tuple[str, ...]:
     return ("sites",) if set(NODE) <= set(titles(source)) else ("mobility",)
 
 
-def read(source: Source, options: Options) -> Mapping[str, Recording]:
+def read(source: Source, options: Request) -> Mapping[str, Recording]:
     """Read the file; nodes have ``id``, ``level`` and ``parent`` beside their place.
 
     Raises:

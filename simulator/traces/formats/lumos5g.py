@@ -12,7 +12,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from simulator.traces.format import Format, Options
+from simulator.traces.format import Format, Request
 from simulator.traces.formats import oboe
 from simulator.traces.mending import averaged, cells, held, in_order, not_negative, parse
 from simulator.traces.peek import numbers
@@ -34,7 +34,7 @@ def usual_step(head: Array) -> float:
     return float(np.median(np.diff(head[:, 0]))) if len(head) > 1 else 1.0
 
 
-def read(source: Source, options: Options) -> Mapping[str, Recording]:
+def read(source: Source, options: Request) -> Mapping[str, Recording]:
     """Read the file.
 
     Raises:

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from simulator.foundation.errors import TraceError
-from simulator.traces.format import Format, Options
+from simulator.traces.format import Format, Request
 from simulator.traces.mending import cells, in_order, not_negative, parse, refuse
 from simulator.traces.peek import numbers
 from simulator.traces.recording import Recording, Report
@@ -38,7 +38,7 @@ def fits(source: Source) -> bool:
     return bool((stamps >= 0).all() and stamps[-1] == stamps.max() > 0 and falls <= 0.02)
 
 
-def read(source: Source, options: Options) -> Mapping[str, Recording]:
+def read(source: Source, options: Request) -> Mapping[str, Recording]:
     """Read the file.
 
     Raises:

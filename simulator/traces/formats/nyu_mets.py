@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping
 import numpy as np
 
 from simulator.foundation.errors import TraceError, did_you_mean
-from simulator.traces.format import Format, Options
+from simulator.traces.format import Format, Request
 from simulator.traces.mending import cells, held, not_negative, parse
 from simulator.traces.peek import ROWS, SOUND, numbers
 from simulator.traces.recording import Recording, Report
@@ -38,7 +38,7 @@ def fits(source: Source) -> bool:
     return bool(lines) and (like >= SOUND * len(lines) or _wide(source))
 
 
-def read(source: Source, options: Options) -> Mapping[str, Recording]:
+def read(source: Source, options: Request) -> Mapping[str, Recording]:
     """Read the file.
 
     Raises:
@@ -67,7 +67,7 @@ def _counted(rows: Iterable[tuple[int, list[str]]]) -> Iterator[tuple[int, list[
     return ((number, [str(count), *fields]) for count, (number, fields) in enumerate(rows))
 
 
-def _with_factors(source: Source, options: Options, report: Report) -> Iterator[tuple[int, list[str]]]:
+def _with_factors(source: Source, options: Request, report: Report) -> Iterator[tuple[int, list[str]]]:
     """Yield each row with its unit as a number."""
     for number, fields in cells(source, ","):
         unit = fields[1].strip() if len(fields) > 1 else ""

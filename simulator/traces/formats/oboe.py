@@ -13,7 +13,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from simulator.foundation.errors import TraceError
-from simulator.traces.format import Format, Options
+from simulator.traces.format import Format, Request
 from simulator.traces.mending import Rows, cells, not_negative, parse, refuse
 from simulator.traces.peek import SOUND, numbers
 from simulator.traces.recording import Array, Recording, Report
@@ -35,7 +35,7 @@ def alone(head: Array) -> bool:
     return _paired(head) and bool(len(rates) > 1 and (np.diff(rates) != 0).mean() >= DIFFER)
 
 
-def read(source: Source, options: Options) -> Mapping[str, Recording]:
+def read(source: Source, options: Request) -> Mapping[str, Recording]:
     """Read the file.
 
     Raises:
@@ -58,7 +58,7 @@ def read(source: Source, options: Options) -> Mapping[str, Recording]:
     return {"": Recording("bandwidth", columns, report, float(finished[-1]), None, "goodput", "down")}
 
 
-def _chunks(source: Source, table: Rows, options: Options, report: Report) -> Rows:
+def _chunks(source: Source, table: Rows, options: Request, report: Report) -> Rows:
     """Return one row per chunk: start, end, and the rate at both."""
     if options.repair:
         table = _partners(table, report)

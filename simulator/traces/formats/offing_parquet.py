@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 
 from simulator.foundation.errors import TraceError
 from simulator.traces.facts import OWN, check_fact, recording_of, seconds
-from simulator.traces.format import Format, Options
+from simulator.traces.format import Format, Request
 from simulator.traces.parquet import MAGIC
 from simulator.traces.recording import COLUMNS, UNITS, Recording, Report
 from simulator.traces.source import Source
@@ -33,7 +33,7 @@ def fits(source: Source) -> bool:
         return False
 
 
-def read(source: Source, options: Options) -> Mapping[str, Recording]:
+def read(source: Source, options: Request) -> Mapping[str, Recording]:
     """Read the file.
 
     Raises:

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from simulator.foundation.errors import TraceError
-from simulator.traces.format import Format, Options
+from simulator.traces.format import Format, Request
 from simulator.traces.formats import lumos5g, oboe
 from simulator.traces.mending import averaged, cells, in_order, not_negative, parse
 from simulator.traces.peek import numbers
@@ -37,7 +37,7 @@ def fits(source: Source) -> bool:
     return lumos5g.usual_step(head) != 1 or bool(stamps[0] == 0 and "." in first)
 
 
-def read(source: Source, options: Options) -> Mapping[str, Recording]:
+def read(source: Source, options: Request) -> Mapping[str, Recording]:
     """Read the file.
 
     Raises:

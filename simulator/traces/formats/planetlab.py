@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from simulator.traces.format import Format, Options
+from simulator.traces.format import Format, Request
 from simulator.traces.mending import held, not_negative, parse, refuse
 from simulator.traces.recording import Recording, Report
 from simulator.traces.source import Source
@@ -24,7 +24,7 @@ def fits(source: Source) -> bool:
     return bool(lines) and all(PER_CENT.fullmatch(line) for line in lines)
 
 
-def read(source: Source, options: Options) -> Mapping[str, Recording]:
+def read(source: Source, options: Request) -> Mapping[str, Recording]:
     """Read the file.
 
     Raises:

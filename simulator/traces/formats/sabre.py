@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from simulator.foundation.errors import TraceError
-from simulator.traces.format import Format, Options
+from simulator.traces.format import Format, Request
 from simulator.traces.recording import LARGEST, Recording, Report
 from simulator.traces.source import Source
 
@@ -24,7 +24,7 @@ def fits(source: Source) -> bool:
     return source.head.lstrip().startswith("[") and '"duration_ms"' in source.head[:4096]
 
 
-def read(source: Source, options: Options) -> Mapping[str, Recording]:
+def read(source: Source, options: Request) -> Mapping[str, Recording]:
     """Read the file.
 
     Raises:

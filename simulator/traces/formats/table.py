@@ -15,7 +15,7 @@ import pandas as pd
 
 from simulator.foundation.errors import TraceError
 from simulator.traces import parquet
-from simulator.traces.format import Format, Options
+from simulator.traces.format import Format, Request
 from simulator.traces.mending import is_number
 from simulator.traces.recording import Measurements, Report
 from simulator.traces.source import Source
@@ -40,7 +40,7 @@ def fits(source: Source) -> bool:
     return named and len(rows) > 1 and all(len(fields) == len(rows[0]) for fields in rows[1:])
 
 
-def read(source: Source, options: Options) -> Mapping[str, Measurements]:
+def read(source: Source, options: Request) -> Mapping[str, Measurements]:
     """Read the file; columns whose cells are all numbers (or empty) become numbers.
 
     Raises:
@@ -62,7 +62,7 @@ def read(source: Source, options: Options) -> Mapping[str, Measurements]:
     return {"": Measurements(frame, report)}
 
 
-def _of_csv(source: Source, options: Options, report: Report) -> pd.DataFrame:
+def _of_csv(source: Source, options: Request, report: Report) -> pd.DataFrame:
     rows = list(records(source, separator_of(source)))
     if len(rows) < 2:
         raise TraceError(f"{source.name}: expected a line of names and at least one row")

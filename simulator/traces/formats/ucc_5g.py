@@ -16,7 +16,7 @@ from datetime import datetime, timedelta
 import numpy as np
 
 from simulator.foundation.errors import TraceError
-from simulator.traces.format import Format, Options
+from simulator.traces.format import Format, Request
 from simulator.traces.mending import averaged, held, in_order, not_negative, parse
 from simulator.traces.recording import Array, Recording, Report
 from simulator.traces.source import Source
@@ -37,7 +37,7 @@ def fits(source: Source) -> bool:
     return {STAMP, DOWN} <= set(names(source))
 
 
-def read(source: Source, options: Options) -> Mapping[str, Recording]:
+def read(source: Source, options: Request) -> Mapping[str, Recording]:
     """Read the file.
 
     Raises:
@@ -65,7 +65,7 @@ def read(source: Source, options: Options) -> Mapping[str, Recording]:
 
 
 def _timed(
-    source: Source, rows: Iterator[tuple[int, list[str]]], places: tuple[int, int, int | None], options: Options,
+    source: Source, rows: Iterator[tuple[int, list[str]]], places: tuple[int, int, int | None], options: Request,
     report: Report, idle: list[bool],
 ) -> Iterator[tuple[int, list[str]]]:  # fmt: skip
     """Yield seconds and rate of each row that has one, and note whether the phone was idle."""
