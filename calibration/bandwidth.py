@@ -220,7 +220,7 @@ def fit(real: RealSet, traces: Sequence[Trace]) -> Copula:
         real.name,
         real.title,
         "transferred",
-        "downlink",
+        "down",
         source,
         nodes,
         share,

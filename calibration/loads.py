@@ -47,7 +47,7 @@ def fit_load(samples: Sequence[Array]) -> Copula:
     share, fast, slow = memory(levels, recorded, LAGS, LONGEST)
     source = f"fitted to {len(samples)} machines of one day: {CITATION}"
     return Copula(
-        "server-day", "Load of virtual machines on PlanetLab, one day, step of five minutes", "transferred", "none",
+        "server-day", "Load of virtual machines on PlanetLab, one day, step of five minutes", "transferred", "unknown",
         source, tuple(zip(SHARES, levels.tolist(), strict=True)), share, fast * STEP, slow * STEP,
         Outages(0.0, STEP, 0.0), STEP, "load",
     )  # fmt: skip

@@ -44,7 +44,7 @@ def fit_markov(real: RealSet, traces: Sequence[Trace], bands: int | None = None)
     kept = [0, *range(1, bands + 1)] if (state == 0).any() else list(range(1, bands + 1))
     source = f"counted in {len(traces)} recordings, {len(pool)} s: {real.citation}"
     return Markov(
-        f"{real.name}-markov", real.title, "transferred", "downlink", source,
+        f"{real.name}-markov", real.title, "transferred", "down", source,
         tuple(tuple(levels[band - 1]) if band else OUTAGE for band in kept),
         tuple(tuple(rows[band][kept].tolist()) for band in kept), 1.0, "bandwidth",
         "goodput",

@@ -18,7 +18,8 @@ from analysis.contestants import Given
 from analysis.figures import differences, regret
 from analysis.playing import compare
 from simulator import Scenario
-from simulator.commands.run import JsonOption, SetOption, read_changes
+from simulator.commands.options import JsonOption
+from simulator.commands.run import SetOption, read_changes
 from simulator.commands.tables import plain, wide_console
 from simulator.foundation.errors import ResultsError, ScenarioError
 from simulator.results.files import write_folder

@@ -16,7 +16,8 @@ from analysis.figures import FIGURES, check_name, draw, gantt, layers
 from analysis.picture import Picture
 from analysis.subject import Subject
 from simulator import Library, Scenario, ScenarioError
-from simulator.commands.run import JsonOption, SetOption, read_changes
+from simulator.commands.options import JsonOption
+from simulator.commands.run import SetOption, read_changes
 from simulator.foundation.units import DURATION
 from simulator.profiles.hardware import worst
 

@@ -13,6 +13,7 @@ import typer
 from rich.console import Console
 
 from analysis.figures.recording import draw
+from simulator.commands.options import JsonOption
 from simulator.commands.readings import (
     FileArgument,
     FormatOption,
@@ -28,7 +29,6 @@ from simulator.commands.readings import (
     quantity,
     read_with_bar,
 )  # fmt: skip
-from simulator.commands.run import JsonOption
 from simulator.foundation.errors import ResultsError, UnitError
 from simulator.foundation.units import SIZE
 from simulator.traces.reader import choose

@@ -33,7 +33,7 @@ from simulator.traces.format import Request
 from simulator.traces.generator import Generator, find_generator, generator_names
 from simulator.traces.outages import OutageGenerator, find_outages
 from simulator.traces.reader import as_trace, choose
-from simulator.traces.recording import Direction, Recording, Report
+from simulator.traces.recording import Recording, Report
 
 BOOTSTRAP = "bootstrap"
 SHELVES = ("networks", "loads", "outages")
@@ -41,7 +41,6 @@ SHELVES = ("networks", "loads", "outages")
 MOST = 20_000_000
 """Segments that a trace may have."""
 MOST_OUTAGES = 1_000_000
-DIRECTIONS: dict[str, Direction] = {"downlink": "down", "uplink": "up"}
 
 
 def generate(
@@ -95,7 +94,7 @@ def as_recording(generator: Generator, trace: Trace) -> Recording:
     return Recording(
         "bandwidth" if bandwidth else "cpu", columns, Report(rows=len(trace.starts)), trace.duration, trace.end,
         layer=generator.layer,
-        direction=DIRECTIONS.get(generator.direction, "unknown"), grade=generator.grade, source=generator.evidence,
+        direction=generator.direction, grade=generator.grade, source=generator.evidence,
     )  # fmt: skip
 
 

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import json
 import sys
-from typing import Annotated, Any
+from typing import Any
 
-import typer
 from pydantic_core import PydanticUndefined
 from rich.table import Table
 
+from simulator.commands.options import JsonOption
 from simulator.commands.tables import wide_console
 from simulator.profiles.library import Library
 from simulator.scenario.schema import ScenarioEntry
 from simulator.techniques.registry import installed, technique_class
-
-JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output, nothing else.")]
 
 
 def techniques(as_json: JsonOption = False) -> None:

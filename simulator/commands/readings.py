@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
 import typer
 from rich.console import Console
@@ -34,7 +34,7 @@ ValueOption = Annotated[str | None, typer.Option("--value", help="Column of valu
 EndOption = Annotated[str | None, typer.Option("--end", help="What follows: wrap, hold, zero or error.")]
 RepairOption = Annotated[bool, typer.Option("--repair", help="Mend what is wrong in the file, and say so.")]
 
-ENDS: tuple[End, ...] = ("wrap", "hold", "zero", "error")
+ENDS: tuple[End, ...] = get_args(End)
 SHOWN = 20
 """So many series of a file stand in the table."""
 MBIT = 1e6

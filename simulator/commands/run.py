@@ -13,6 +13,7 @@ import yaml
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from simulator.commands.options import JsonOption
 from simulator.commands.tables import plain, replication_tables, summary_tables, wide_console
 from simulator.foundation.errors import ResultsError, ScenarioError
 from simulator.results.frames import Results, free_place
@@ -28,7 +29,6 @@ SetOption = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="PATH=VALUE", help="Change a value: links.uplink.bandwidth='5 Mbit/s'."),
 ]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output, nothing else.")]
 
 
 def run_command(

@@ -17,6 +17,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from simulator.commands.options import JsonOption
 from simulator.commands.readings import (
     EndOption,
     FileArgument,
@@ -37,22 +38,19 @@ from simulator.commands.readings import (
 )  # fmt: skip
 from simulator.commands.tables import plain, wide_console
 from simulator.foundation.errors import TraceError
-from simulator.foundation.units import BANDWIDTH, DURATION, PERIOD, RATE, SHARE, SIZE, Dimension
+from simulator.foundation.units import DURATION, PERIOD, SIZE
 from simulator.profiles.trace import End, Trace
 from simulator.traces.algebra import clip as clipped
 from simulator.traces.algebra import resample as resampled
+from simulator.traces.facts import DIMENSIONS
 from simulator.traces.format import known_formats
 from simulator.traces.reader import as_trace, choose
 from simulator.traces.recording import LARGEST, UNITS, Found, Reading, Recording
 from simulator.traces.writing import write_csv, write_parquet
 
-JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output, nothing else.")]
 ForceOption = Annotated[bool, typer.Option("--force", help="Replace what is there.")]
 WRITERS = {".csv": write_csv, ".csv.gz": write_csv, ".parquet": write_parquet}
 """What a name ends in → what writes it."""
-CEILINGS: dict[str, Dimension] = {
-    "bandwidth": BANDWIDTH, "latency": DURATION, "cpu": SHARE, "slowdown": SHARE, "rate": RATE,
-}  # fmt: skip
 
 
 def formats(as_json: JsonOption = False) -> None:
@@ -212,7 +210,7 @@ class _Change:
             trace, grade = trace.scaled(self.scale), _weaker(grade)
             done.append(f"scaled by {self.scale:g}")
         if self.clip is not None:
-            ceiling = quantity(self.clip, CEILINGS[recording.kind], "--clip")
+            ceiling = quantity(self.clip, DIMENSIONS[recording.kind], "--clip")
             trace, grade = clipped(trace, ceiling), _weaker(grade)
             done.append(f"clipped at {self.clip}")
         if self.step is not None:

@@ -20,7 +20,7 @@ from simulator.scenario.entry import Entry, Number
 from simulator.scenario.inputs import find_file, lookup
 from simulator.scenario.reading import ReadingEntry
 from simulator.traces.algebra import clip, labelled
-from simulator.traces.bootstrap import LINKS, Bootstrap
+from simulator.traces.bootstrap import Bootstrap
 from simulator.traces.generator import Generator, find_generator, generator_names
 from simulator.traces.reader import as_trace, read_recording
 from simulator.traces.recording import Direction, Layer
@@ -132,8 +132,7 @@ class GenerateEntry(Entry):
         if not isinstance(found, Bootstrap):
             return replace(capacity, layer=self.layer or found.layer)
         accept = "scale" if "scale" in self.model_fields_set else getattr(self, "accept", None)
-        direction = next(each for each, link in LINKS.items() if link == found.direction)
-        return replace(capacity, layer=self.layer or found.layer, direction=direction, accept=accept)
+        return replace(capacity, layer=self.layer or found.layer, direction=found.direction, accept=accept)
 
     def generator(self, kind: FileKind, shelves: Shelves) -> Generator:
         """Return the shipped generator that is meant.

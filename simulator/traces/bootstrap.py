@@ -30,9 +30,6 @@ from simulator.profiles.trace import Trace
 from simulator.traces.recording import Array, Direction, Layer, Recording
 from simulator.traces.written import Kind
 
-LINKS: dict[Direction, str] = {"down": "downlink", "up": "uplink", "unknown": "none"}
-"""What the direction of a recording is called of a generator."""
-
 
 @dataclass(frozen=True, eq=False)
 class Bootstrap:
@@ -49,8 +46,8 @@ class Bootstrap:
     """Mean length of what is played at a stretch [s]."""
     kind: Kind = "bandwidth"
     grade: str = "transferred"
-    direction: str = "none"
-    """Which direction was recorded (downlink, uplink), where that is known."""
+    direction: Direction = "unknown"
+    """Which direction was recorded, where all agree."""
     layer: Layer = "unknown"
     """What the recordings were measured of, where all agree."""
 
@@ -88,7 +85,7 @@ class Bootstrap:
         layers = {each.layer for each in recordings}
         return replace(
             self,
-            direction=LINKS[directions.pop()] if len(directions) == 1 else "none",
+            direction=directions.pop() if len(directions) == 1 else "unknown",
             layer=layers.pop() if len(layers) == 1 else "unknown",
         )
 

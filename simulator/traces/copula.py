@@ -30,7 +30,7 @@ from pydantic import Field
 from simulator.foundation.errors import TraceError
 from simulator.foundation.units import Period
 from simulator.profiles.trace import Trace
-from simulator.traces.recording import Layer
+from simulator.traces.recording import Direction, Layer
 from simulator.traces.written import Kind, Part, TraceHead, Written, evidence, level, share, validated
 
 NORMAL = NormalDist()
@@ -77,8 +77,8 @@ class Copula:
     title: str
     grade: str
     """Evidence grade: ``transferred`` where it was fitted to recordings."""
-    direction: str
-    """Which direction was recorded: downlink, uplink, both; none for a load."""
+    direction: Direction
+    """Which direction was recorded; of a load none is known."""
     source: str
     """What it was fitted to, or why it was guessed."""
     levels: tuple[tuple[float, float], ...]

@@ -18,7 +18,7 @@ from simulator.foundation.errors import TraceError, did_you_mean
 from simulator.profiles.trace import Trace
 from simulator.traces.copula import read_copula
 from simulator.traces.markov import read_markov
-from simulator.traces.recording import Layer
+from simulator.traces.recording import Direction, Layer
 from simulator.traces.written import Kind, named, read_mapping
 
 
@@ -39,8 +39,8 @@ class Generator(Protocol):
         """Evidence grade of its traces."""
 
     @property
-    def direction(self) -> str:
-        """Which direction was recorded: downlink, uplink, both; none where there is none."""
+    def direction(self) -> Direction:
+        """Which direction of a link was recorded."""
 
     @property
     def layer(self) -> Layer:

@@ -23,7 +23,7 @@ from pydantic import Field
 
 from simulator.foundation.errors import TraceError
 from simulator.profiles.trace import Trace
-from simulator.traces.recording import Array, Layer
+from simulator.traces.recording import Array, Direction, Layer
 from simulator.traces.written import Kind, TraceHead, Written, evidence, level, validated
 
 OUTAGE = (0.0,)
@@ -39,8 +39,8 @@ class Markov:
     name: str
     title: str
     grade: str
-    direction: str
-    """Which direction was recorded: downlink, uplink, both; none for a load."""
+    direction: Direction
+    """Which direction was recorded; of a load none is known."""
     source: str
     """What it was fitted to, or why it was guessed."""
     levels: tuple[tuple[float, ...], ...]

@@ -127,7 +127,7 @@ class OutageGenerator:
     @property
     def evidence(self) -> str:
         """What stands in the records for outages of it."""
-        return evidence(self.name, "none", self.source)
+        return evidence(self.name, "unknown", self.source)
 
     def draw(self, rng: np.random.Generator, until: float) -> list[tuple[float, float, float]]:
         """Return (down, up, part of the hosts) of the outages that begin before *until* [s]; the last may end later.

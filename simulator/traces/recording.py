@@ -24,7 +24,7 @@ Kind = Literal[
 ]
 Layer = Literal["link", "goodput", "unknown"]
 """What a bandwidth was measured of: bits on the link, what an application got through, or nobody knows."""
-Direction = Literal["down", "up", "unknown"]
+Direction = Literal["down", "up", "both", "unknown"]
 
 LARGEST = 1e300
 """Greatest sum of value times duration that is counted with, far above anything recorded."""

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from simulator.foundation.errors import TraceError, UnitError, did_you_mean
 from simulator.foundation.units import BANDWIDTH, SHARE, Period
-from simulator.traces.recording import Layer
+from simulator.traces.recording import Direction, Layer
 
 Kind = Literal["bandwidth", "load"]
 """What a trace is of: bytes per second, or the share of a processor that is busy."""
@@ -39,8 +39,8 @@ class TraceHead(Head):
     """What every file says that traces are drawn from."""
 
     kind: Kind
-    direction: Literal["downlink", "uplink", "both", "none"]
-    """Which direction of a link was recorded; a load has none."""
+    direction: Direction
+    """Which direction of a link was recorded; of a load none is known."""
     layer: Layer = "unknown"
     """What those bandwidths were measured of; ``goodput`` has headers and slow starts in it."""
     step: Period
@@ -117,6 +117,7 @@ def level(text: Written, kind: Kind, path: Path, key: str) -> float:
     return value
 
 
-def evidence(name: str, direction: str, source: str) -> str:
+def evidence(name: str, direction: Direction, source: str) -> str:
     """Return what stands in the records for a synthetic trace."""
-    return f"synthetic {name} ({'' if direction == 'none' else f'{direction}; '}{source})"
+    said = {"down": "downlink; ", "up": "uplink; ", "both": "both; ", "unknown": ""}[direction]
+    return f"synthetic {name} ({said}{source})"

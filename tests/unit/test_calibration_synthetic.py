@@ -36,7 +36,7 @@ def test_counting_finds_a_known_chain_again():
     assert np.array(found.transitions) == pytest.approx(np.array(KNOWN.transitions), abs=0.02)
     assert [each[0] for each in found.levels[1:]] == pytest.approx([1e5, 2e5, 9e5], rel=0.03)
     assert found.mean == pytest.approx(np.mean([trace.mean() for trace in traces]), rel=0.01)
-    assert (found.name, found.direction, found.step) == ("4g-markov", "downlink", 1.0)
+    assert (found.name, found.direction, found.step) == ("4g-markov", "down", 1.0)
 
 
 def test_the_share_of_time_in_each_state_is_exactly_the_recorded_one():

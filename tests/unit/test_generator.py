@@ -153,7 +153,7 @@ def test_what_we_ship_says_that_it_is_synthetic_and_whence(name):
         "nobody measured it" if name == "wifi" else "counted in" if name.endswith("-markov") else "fitted to"
     )
     assert generator.kind == "bandwidth"
-    assert generator.direction == ("both" if name == "wifi" else "downlink")
+    assert generator.direction == ("both" if name == "wifi" else "down")
 
 
 def test_there_is_one_for_each_technology():
