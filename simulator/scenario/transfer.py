@@ -35,7 +35,7 @@ def _twice(link: LinkEntry) -> Iterator[tuple[str, str]]:
     for capacity in (link.bandwidth, link.up, link.down):
         if capacity is None or capacity.layer != "goodput":
             continue
-        name = capacity.trace.source
+        name = capacity.trace.source.partition(" (")[0]  # of a synthetic one, without what it was fitted to
         hint = 'leave it out, or write "layer: link" beside trace: or generate: if it is to stand for the bare link'
         if link.framing is not None and link.framing != 1.0:
             yield "framing", f"{name} is what an application got through, all headers taken off already; {hint}"

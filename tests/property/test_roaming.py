@@ -50,7 +50,8 @@ def world(folder, seed: int) -> Scenario:
         "attach": {"to": "nearest", "interruption": pick(["0 s", "50 ms", "700 ms"])},
         "connection": pick(["none", "persistent", "slow-start"]),
     }  # fmt: skip
-    radio |= pick([{"bandwidth": "1 MB/s"}, {"up": "300 kB/s", "down": "2 MB/s"}, {"bandwidth": {"generate": "4g"}}])
+    drawn = {"generate": "4g", "layer": "link"}  # a goodput would have the slow starts in it
+    radio |= pick([{"bandwidth": "1 MB/s"}, {"up": "300 kB/s", "down": "2 MB/s"}, {"bandwidth": drawn}])
     sharing: list[dict] = [{}, {"sharing": "airtime"}, {"sharing": "max-min"}, {"burst": "20 kB"}]
     if "bandwidth" in radio:
         sharing += [{"duplex": "half"}]
