@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any, get_args
+from typing import Annotated, Any, TypeVar, get_args
 
 import typer
 from rich.console import Console
@@ -21,6 +21,8 @@ from simulator.profiles.trace import End
 from simulator.traces.format import Request, known_formats
 from simulator.traces.reader import read_file
 from simulator.traces.recording import Found, Reading, Recording, Report
+
+T = TypeVar("T")
 
 FileArgument = Annotated[Path, typer.Argument(help="A recording, in any format of `offing traces formats`.")]
 FormatOption = Annotated[str | None, typer.Option("--format", help="Its format, where the file cannot tell it.")]
@@ -86,15 +88,20 @@ def asked(
 
 
 def read_with_bar(path: Path, request: Request) -> Reading:
-    """Read a file, with a progress bar on standard error."""
+    """Read all that a file holds, with a progress bar on standard error."""
+    return with_bar(read_file, path, request)
+
+
+def with_bar(read: Callable[[Path, Request], T], path: Path, request: Request) -> T:
+    """Return what *read* makes of a file, with a progress bar on standard error."""
     console = Console(stderr=True)
     if not console.is_terminal:
-        return read_file(path, request)
+        return read(path, request)
     columns = (TextColumn("reading"), BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True) as bar:
         task = bar.add_task("read", total=None)
         told = replace(request, progress=lambda done, total: bar.update(task, completed=done, total=total))
-        return read_file(path, told)
+        return read(path, told)
 
 
 # -- for programs ----------------------------------------------------------------------------------------------------

@@ -35,6 +35,7 @@ from simulator.commands.readings import (
     quantity,
     read_with_bar,
     tables,
+    with_bar,
 )  # fmt: skip
 from simulator.commands.tables import plain, wide_console
 from simulator.foundation.errors import TraceError
@@ -44,7 +45,7 @@ from simulator.traces.algebra import clip as clipped
 from simulator.traces.algebra import resample as resampled
 from simulator.traces.facts import DIMENSIONS
 from simulator.traces.format import known_formats
-from simulator.traces.reader import as_trace, choose
+from simulator.traces.reader import choose, read_trace
 from simulator.traces.recording import LARGEST, UNITS, Found, Reading, Recording
 from simulator.traces.writing import write_csv, write_parquet
 
@@ -110,14 +111,13 @@ def transfer(
     """Say when a transfer over the bare link ends: the recording alone, without framing or delay."""
     begin, work = quantity(start, DURATION, "--start"), quantity(size, SIZE, "--bytes")
     request = asked("bandwidth", form, member, series, unit, step, end, repair, time, value)
-    reading = read_with_bar(file, request)
-    trace = as_trace(_recording(reading, choose(reading, series), "bandwidth"), reading.file, request.end)
+    trace = with_bar(read_trace, file, request)
     if not trace.recorded(begin) + work < LARGEST:
         raise TraceError(f"{work:g} bytes from {begin:g} s on: more comes through until then than can be counted")
     done = trace.finish(begin, work)
     if math.isinf(done):
         raise TraceError(
-            f"{reading.file}: {work:g} bytes from {begin:g} s on never arrive: with end: {trace.end} too little comes "
+            f"{file.name}: {work:g} bytes from {begin:g} s on never arrive: with end: {trace.end} too little comes "
             "through (--end wrap starts the recording again)"
         )
     if as_json:
@@ -232,16 +232,14 @@ def _wanted(reading: Reading, series: str | None) -> Mapping[str, Found]:
     return reading.series if series is None else {series: choose(reading, series)}
 
 
-def _recording(reading: Reading, found: Found, kind: str | None = None) -> Recording:
-    """Return *found*, which must be a recording, and of *kind*.
+def _recording(reading: Reading, found: Found) -> Recording:
+    """Return *found*, which must be a recording.
 
     Raises:
         TraceError: if it is none.
     """
     if not isinstance(found, Recording):
         raise TraceError(f"{reading.file} holds a {found.kind}, which has no form of ours; it is used as it is")
-    if kind is not None and found.kind != kind:
-        raise TraceError(f"{reading.file} is a trace of {found.kind}, but {kind} is needed here")
     return found
 
 

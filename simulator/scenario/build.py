@@ -329,7 +329,7 @@ class _Builder:
             return ClosedLoop(entry.users, entry.think, entry.spread)
         document, library = self.scenario.document, self.scenario.library
         place = ("workload", "arrivals", "trace")
-        path = self.attempt(place, lambda: find_file(entry.trace, document.folder, library.folder, "traces"))
+        path = self.attempt(place, lambda: find_file(entry.trace, document.folder, library.folder))
         if path is None:
             return None
         replayed = self.attempt(place, lambda: entry.arrivals(path))

@@ -129,10 +129,7 @@ class GenerateEntry(Entry):
         """
         found = self.generator(kind, shelves)
         capacity = _synthetic(found.scaled(self.scale), self.period, kind)
-        if not isinstance(found, Bootstrap):
-            return replace(capacity, layer=self.layer or found.layer)
-        accept = "scale" if "scale" in self.model_fields_set else getattr(self, "accept", None)
-        return replace(capacity, layer=self.layer or found.layer, direction=found.direction, accept=accept)
+        return replace(capacity, layer=self.layer or found.layer)
 
     def generator(self, kind: FileKind, shelves: Shelves) -> Generator:
         """Return the shipped generator that is meant.
@@ -161,13 +158,24 @@ class _BootstrapEntry(GenerateEntry, ReadingEntry):
     block: Period = Field(default=30.0, json_schema_extra={"default": "30 s"})
     """Mean length of what is played at a stretch."""
 
+    def capacity(self, kind: FileKind, shelves: Shelves) -> Capacity:
+        """Return what each link or node that has it draws its own trace with; of a direction, as the recording is.
+
+        Raises:
+            TraceError: as :meth:`generator`, or a period or scale that is no use.
+        """
+        found = super().capacity(kind, shelves)
+        assert found.generator is not None  # it was made from one
+        accept = "scale" if "scale" in self.model_fields_set else self.accept
+        return replace(found, direction=found.generator.direction, accept=accept)
+
     def generator(self, kind: FileKind, shelves: Shelves) -> Generator:
         """Return the generator that takes blocks from the recordings.
 
         Raises:
             TraceError: a file that is not there or cannot be read, or a block shorter than its segments.
         """
-        file = find_file(getattr(self, "from"), shelves.folder, shelves.shelf, "traces")
+        file = find_file(getattr(self, "from"), shelves.folder, shelves.shelf)
         recording = read_recording(file, self.request(kind, self.unit))
         trace = as_trace(recording, file.name)
         made = Bootstrap.of([trace], self.block, kind="bandwidth" if kind == "bandwidth" else "load")
@@ -276,7 +284,7 @@ def _read_capacity(value: Mapping[Any, Any], kind: FileKind, info: ValidationInf
         places = context.get("folder", Path()), context.get("shelf")
         if entry.otherwise is not None and lookup(entry.trace, *places)[1] is None:
             return entry.otherwise
-        path = find_file(entry.trace, *places, "traces")
+        path = find_file(entry.trace, *places)
         return entry.capacity(path, kind)
     except OffingError as error:
         raise ValueError(str(error)) from None

@@ -39,7 +39,7 @@ class DelayEntry(ReadingEntry):
         Raises:
             TraceError: as ``read_recording``, or file and entry differ about what was measured.
         """
-        path = find_file(self.trace, folder, shelf, "traces")
+        path = find_file(self.trace, folder, shelf)
         recording = read_recording(path, self.request("latency", self.unit, end=self.end))
         if recording.round_trip and self.of == "one-way":
             raise TraceError(f"{path.name} is of round trips; leave out of: one-way (half of them is taken each way)")

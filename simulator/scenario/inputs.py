@@ -61,8 +61,8 @@ class Input:
         return {**facts, "instead": self.instead} if self.path is None else facts
 
 
-def lookup(name: str, folder: Path, shelf: Path | None, kind: str = "traces") -> tuple[Origin, Path | None]:
-    """Return where the file *name* lies: beside the scenario, among the shipped *kind*, among others' recordings.
+def lookup(name: str, folder: Path, shelf: Path | None) -> tuple[Origin, Path | None]:
+    """Return where the file *name* lies: beside the scenario, among the shipped traces, among others' recordings.
 
     Raises:
         TraceError: if it cannot be looked for, or is there and no file: then it is wrong, and not nowhere.
@@ -70,7 +70,7 @@ def lookup(name: str, folder: Path, shelf: Path | None, kind: str = "traces") ->
     others = recordings_folder()
     places: list[tuple[Origin, Path]] = [("beside", folder)]
     if shelf is not None:
-        places += [("shipped", shelf / kind), ("shipped", shelf)]
+        places += [("shipped", shelf / "traces"), ("shipped", shelf)]
     if others is not None:
         places.append(("recorded", others))
     other = ""
@@ -102,16 +102,16 @@ def _mode(path: Path, name: str) -> int:
         raise TraceError(f'"{said}" cannot be looked for: {error.strerror}') from None
 
 
-def find_file(name: str, folder: Path, shelf: Path | None, kind: str) -> Path:
+def find_file(name: str, folder: Path, shelf: Path | None) -> Path:
     """Return the file *name* as :func:`lookup` finds it.
 
     Raises:
         TraceError: if it is nowhere, with the nearest name.
     """
-    path = lookup(name, folder, shelf, kind)[1]
+    path = lookup(name, folder, shelf)[1]
     if path is not None:
         return path
-    shipped = [] if shelf is None else sorted(path.name for path in (shelf / kind).glob("*") if path.is_file())
+    shipped = [] if shelf is None else sorted(path.name for path in (shelf / "traces").glob("*") if path.is_file())
     beside = [path.name for path in (folder / name).parent.glob("*") if path.is_file()]
     near = did_you_mean(
         Path(name).name, [*shipped, *(file for file in beside if Path(file).suffix == Path(name).suffix)]

@@ -156,7 +156,7 @@ def _recorded(entry: PathEntry, context: Mapping[str, Any]) -> Position:
     shelves = Path(context.get("folder", ".")), context.get("shelf")
     if entry.otherwise is not None and lookup(entry.trace, *shelves)[1] is None:
         return entry.otherwise
-    path = find_file(entry.trace, *shelves, "traces")
+    path = find_file(entry.trace, *shelves)
     found = positions_of(entry, path)
     lat, lon, times = found.columns["lat"], found.columns["lon"], found.columns.get("t_s")
     said = [key for key in ("step", "speed") if getattr(entry, key) is not None]
@@ -187,22 +187,13 @@ def _path(way: Course, offset: float | Literal["random"], file: str = "") -> Pos
     return Position(path=replace(way, offset=offset), file=file)
 
 
-def positions_of(entry: PathEntry, path: Any) -> Recording:
+def positions_of(entry: PathEntry, path: Path) -> Recording:
     """Return the recording of places that *entry* wants of the file at *path*.
 
     Raises:
         TraceError: as ``read_file`` and ``choose``, or it holds no places.
     """
-
-    def read(kind: str) -> Any:
-        return choose(read_file(path, entry.request(kind)), entry.series)
-
-    try:
-        found = read("mobility")
-    except TraceError as error:
-        if "is a trace of sites" not in str(error):
-            raise
-        found = read("sites")
+    found = choose(read_file(path, entry.request("mobility")), entry.series)
     if found.kind not in ("mobility", "sites"):
         raise TraceError(f"{path.name} is a trace of {found.kind}, but mobility or sites are needed here")
     assert isinstance(found, Recording)

@@ -146,7 +146,7 @@ class Scenario:
             TraceError: if it is nowhere, with the nearest name.
         """
         found = lookup(name, self.document.folder, self.library.folder)[1]
-        return found if found or optional else find_file(name, self.document.folder, self.library.folder, "traces")
+        return found if found or optional else find_file(name, self.document.folder, self.library.folder)
 
     def hash(self) -> str:
         """Return 12 hexadecimal digits that change when anything the scenario says or reads changes (but its seeds).

@@ -51,7 +51,7 @@ def with_topology(scenario: Scenario) -> tuple[Scenario, list[str]]:
         return scenario, []
     key = "trace"
     try:
-        path = find_file(topology.trace, scenario.document.folder, library.folder, "traces")
+        path = find_file(topology.trace, scenario.document.folder, library.folder)
         graph = read_topology(path, topology.request("topology"))
         key = "node"
         library.hardware(topology.node.hardware)  # said once here, and not for every node

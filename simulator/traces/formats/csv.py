@@ -145,6 +145,8 @@ def _kind(
         said = kind_of_unit(source, facts.get("unit", options.unit))
         report.assumed.append(f"a trace of {said}, by its unit")
     kind = said or shape or "bandwidth"
+    if (kind, shape) == ("mobility", "sites"):
+        kind = "sites"  # a path without times is a list of places
     really = "bandwidth" if shape == "value" else shape
     if "kind" not in facts and really is not None and ("value" if kind in UNITS else kind) != shape:
         raise TraceError(f"{source.name} is a trace of {really}, but {kind} is needed here")
