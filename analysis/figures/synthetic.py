@@ -1,6 +1,6 @@
 """``synthetic_fit``: recorded against generated bandwidth, one row of panels per set of recordings.
 
-Drawn from curves that ``calibration/synthetic.py`` computes, since the recordings are not ours to ship.
+Drawn from curves that ``calibration/worlds/synthetic.py`` computes, since the recordings are not ours to ship.
 """
 
 from __future__ import annotations

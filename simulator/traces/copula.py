@@ -9,7 +9,7 @@ stays so (``memory``), and how often and how long nothing comes through (``outag
    to anything", Cario and Nelson, INFORMS Journal on Computing 8(1), 1996);
 3. outages on top, an alternating renewal process: exponential times between, log-normal lengths.
 
-The parameters are fitted in ``calibration/bandwidth.py`` and ``calibration/loads.py``.
+The parameters are fitted in ``calibration/worlds/bandwidth.py`` and ``calibration/loads.py``.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 A state is a band of values, one of them the outage (exactly zero). Each step the next state is drawn from the row of
 the present one, and in it a level from the state's own small table of quantiles. Only the last step is remembered, so
 an outage's length is geometric and a level forgets in the time that rows of the matrix say. The parameters are counted
-in ``calibration/markov.py``; what this form keeps and loses is in ``docs/explanation/synthetic_bandwidth.md``.
+in ``calibration/worlds/markov.py``; what this form keeps and loses is in ``docs/explanation/synthetic_bandwidth.md``.
 """
 
 from __future__ import annotations

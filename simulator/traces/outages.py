@@ -2,7 +2,7 @@
 
 An alternating renewal process, long under way when the run begins: the first gap is what is left of one that was met
 in proportion to its length. Two gaps, or a gap and the outage behind it, know nothing of each other. The parameters
-are fitted in ``calibration/outages.py``; how near they come is in ``docs/explanation/synthetic_loads.md``.
+are fitted in ``calibration/worlds/outages.py``; how near they come is in ``docs/explanation/synthetic_loads.md``.
 """
 
 from __future__ import annotations

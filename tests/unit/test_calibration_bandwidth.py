@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from support import recordings as third_party
 
-from calibration.bandwidth import (
+from calibration.worlds.bandwidth import (
     MBIT,
     SETS,
     as_yaml,

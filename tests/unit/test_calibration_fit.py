@@ -6,8 +6,9 @@ import random
 
 import pytest
 import yaml
+from support import recordings
 
-from calibration.fit import (
+from calibration.devices.fit import (
     Fit,
     Rate,
     Sample,
@@ -18,16 +19,12 @@ from calibration.fit import (
     fit_rates,
     samples_of,
 )
-from calibration.keras import ARCHITECTURES, KerasLayer
-from calibration.measured import Block, data_root, read_scission
+from calibration.devices.keras import ARCHITECTURES, KerasLayer
+from calibration.measured.scission import Block, read_scission
 from simulator.foundation.errors import ProfileError
 from simulator.profiles.library import shipped
 
 TRAINED, HELD_OUT = ("vgg16", "mobilenet", "densenet121"), ("resnet50",)
-
-needs_data = pytest.mark.skipif(
-    not (data_root() / "scission").is_dir(), reason="Scission's measurements are not ours to ship; set OFFING_DATA"
-)
 
 KNOWN = Fit(
     launch=0.3e-3,
@@ -154,6 +151,14 @@ def test_a_table_without_its_columns_is_refused(tmp_path):
         read_scission("raspi4", ("vgg16",), table(tmp_path, "machine,model\nraspi4,vgg16\n"))
 
 
+def test_a_table_cut_short_names_its_line(tmp_path):
+    whole = "machine,model,block,first_layer,last_layer,time_s,output_npy_bytes\nraspi4,vgg16,0,0,1,0.07,12845184\n"
+    with pytest.raises(
+        ProfileError, match=r"block_profiles.csv:3: time_s is empty, expected a number; is the file cut"
+    ):
+        read_scission("raspi4", ("vgg16",), table(tmp_path, whole + "raspi4,vgg16,1,2,2"))
+
+
 def test_an_unknown_machine_is_answered_with_the_nearest(tmp_path):
     root = table(
         tmp_path,
@@ -164,16 +169,16 @@ def test_an_unknown_machine_is_answered_with_the_nearest(tmp_path):
     assert read_scission("raspi4", ("vgg16",), root) == [Block("vgg16", 0, 1, 0.07, 12845056)]
 
 
-@needs_data
 @pytest.mark.data
 def test_layer_numbers_agree_with_every_measured_block():
+    recordings("scission")
     for name in ARCHITECTURES:
         samples_of(read_scission("raspi4", (name,)))  # raises where an output size differs
 
 
-@needs_data
 @pytest.mark.data
 def test_the_shipped_raspberry_pi_is_the_fit_and_holds_out_of_sample():
+    recordings("scission")
     trained = samples_of(read_scission("raspi4", TRAINED))
     fit = fit_rates(trained)
     file = yaml.safe_load((shipped() / "hardware" / "raspberry-pi-4.yaml").read_text(encoding="utf-8"))

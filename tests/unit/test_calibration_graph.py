@@ -10,7 +10,7 @@ torch = pytest.importorskip("torch", reason="tracing a model needs PyTorch")
 
 from torch import nn  # noqa: E402  # after the check for torch
 
-from calibration.graph import crossing, inspect, split, trace  # noqa: E402
+from calibration.profiling.graph import crossing, inspect, split, trace  # noqa: E402
 from calibration.zoo import ZOO  # noqa: E402
 from simulator.foundation.errors import ProfileError  # noqa: E402
 

@@ -19,10 +19,10 @@ import typer  # noqa: E402
 from torch import nn  # noqa: E402
 from typer.testing import CliRunner  # noqa: E402
 
-from calibration import loading, machine, profiler, store  # noqa: E402
-from calibration.commands import profile  # noqa: E402
-from calibration.profiler import Timing, measure  # noqa: E402
-from calibration.ticks import CPU, WALL, tick_overhead_ns, timed_nodes, with_ticks  # noqa: E402
+from calibration.profiling import loading, machine, profiler, store  # noqa: E402
+from calibration.profiling.commands import profile  # noqa: E402
+from calibration.profiling.profiler import Timing, measure  # noqa: E402
+from calibration.profiling.ticks import CPU, WALL, tick_overhead_ns, timed_nodes, with_ticks  # noqa: E402
 from calibration.zoo import Recipe  # noqa: E402
 from simulator.foundation.errors import ProfileError  # noqa: E402
 from simulator.profiles.library import read_profile  # noqa: E402
@@ -343,7 +343,7 @@ def test_the_allocator_is_recorded(monkeypatch):
 def test_steady_memory_keeps_pages_between_layers():
     code = """
 import resource, torch
-from calibration.machine import steady_memory
+from calibration.profiling.machine import steady_memory
 def faults():
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
     torch.ones(64, 1024, 1024)

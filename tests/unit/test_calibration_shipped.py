@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from calibration import ZOO, fit_rates
-from calibration.fit import as_yaml_rates, errors_by_operator, leave_one_out, samples_of_profile
+from calibration.devices.fit import as_yaml_rates, errors_by_operator, leave_one_out, samples_of_profile
 from simulator import Scenario, run
 from simulator.profiles.hardware import GRADES, read_hardware
 from simulator.profiles.library import Library, read_profile, shipped

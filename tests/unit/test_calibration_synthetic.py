@@ -9,11 +9,19 @@ from scipy import stats
 from support import recordings as third_party
 
 from analysis.figures import synthetic as figure
-from calibration.bandwidth import SETS, as_yaml, recordings
-from calibration.loads import fit_load, load_comparison, load_statistics, read_loads
-from calibration.markov import choose, fit_markov, likelihood, markov_yaml
-from calibration.outages import GRID, distance, fit_durations, fit_outages, fit_table, outages_yaml, read_failures
-from calibration.synthetic import LAGS, curves, markdown, measures, side_by_side
+from calibration.worlds.bandwidth import SETS, as_yaml, recordings
+from calibration.worlds.loads import fit_load, load_comparison, load_statistics, read_loads
+from calibration.worlds.markov import choose, fit_markov, likelihood, markov_yaml
+from calibration.worlds.outages import (
+    GRID,
+    distance,
+    fit_durations,
+    fit_outages,
+    fit_table,
+    outages_yaml,
+    read_failures,
+)
+from calibration.worlds.synthetic import LAGS, curves, markdown, measures, side_by_side
 from simulator import Trace
 from simulator.foundation.errors import TraceError
 from simulator.profiles.library import shipped

@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from calibration import ZOO, resolve
-from calibration.commands import parse_input, profile
+from calibration.profiling.commands import parse_input, profile
 from calibration.zoo import Recipe
 from simulator.foundation.errors import ProfileError
 
@@ -112,5 +112,5 @@ def test_without_torch_the_verb_says_what_to_install(monkeypatch):
 
 
 def test_importing_the_package_and_its_verbs_does_not_load_torch():
-    code = "import sys, calibration, calibration.commands; sys.exit('torch' in sys.modules)"
+    code = "import sys, calibration, calibration.profiling.commands; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

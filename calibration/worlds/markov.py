@@ -19,7 +19,7 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
-from calibration.bandwidth import RealSet, head, sampled, written
+from calibration.worlds.bandwidth import RealSet, head, sampled, written
 from simulator.profiles.trace import Trace
 from simulator.traces.markov import OUTAGE, Markov
 from simulator.traces.recording import Array

@@ -45,7 +45,8 @@ def profile(
     recipe = resolve(model, size, None if shape is None else shape[1:])
     require_torch()
     profiler, loading, machine, store = (
-        importlib.import_module(f"calibration.{module}") for module in ("profiler", "loading", "machine", "store")
+        importlib.import_module(f"calibration.profiling.{module}")
+        for module in ("profiler", "loading", "machine", "store")
     )
     facts = machine.machine_facts(threads)
     hardware = hardware or machine.default_name(facts)

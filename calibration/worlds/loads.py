@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from calibration.bandwidth import SHARES, correlation, memory
+from calibration.worlds.bandwidth import SHARES, correlation, memory
 from simulator.foundation.errors import TraceError
 from simulator.traces.copula import Copula, Outages
 from simulator.traces.recording import Array

@@ -1,6 +1,7 @@
 """Recorded against generated: how near each form of synthetic bandwidth comes to the recordings, in and out of sample.
 
-``python -m calibration.synthetic ../shared/data`` prints the tables of ``docs/explanation/synthetic_bandwidth.md`` and
+``python -m calibration.worlds.synthetic ../shared/data`` prints the tables of
+``docs/explanation/synthetic_bandwidth.md`` and
 ``synthetic_loads.md`` and draws ``docs/images/synthetic_fit.png``; with ``--write`` it writes the fitted files of
 ``scenarios/`` anew.
 """
@@ -17,7 +18,7 @@ import pandas as pd
 from scipy.stats import ks_2samp
 
 from analysis.figures import synthetic
-from calibration.bandwidth import (
+from calibration.worlds.bandwidth import (
     LAGS,
     MBIT,
     SETS,
@@ -32,9 +33,9 @@ from calibration.bandwidth import (
     transfer_times,
     wifi,
 )
-from calibration.loads import fit_load, load_comparison, read_loads
-from calibration.markov import BANDS, fit_markov, likelihood, markov_yaml
-from calibration.outages import fit_outages, fit_table, outages_yaml, read_failures
+from calibration.worlds.loads import fit_load, load_comparison, read_loads
+from calibration.worlds.markov import BANDS, fit_markov, likelihood, markov_yaml
+from calibration.worlds.outages import fit_outages, fit_table, outages_yaml, read_failures
 from simulator.profiles.trace import Trace
 from simulator.traces.bootstrap import Bootstrap
 from simulator.traces.generator import Generator

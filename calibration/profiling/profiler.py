@@ -22,9 +22,9 @@ import numpy.typing as npt
 import torch
 from torch import fx, nn
 
-from calibration.graph import NodeFacts, inspect, trace
-from calibration.machine import flushing_denormals, malloc_settings, reference_kernels, steady_memory
-from calibration.ticks import CPU, WALL, Clock, once, tick_overhead_ns, timed_nodes, with_ticks
+from calibration.profiling.graph import NodeFacts, inspect, trace
+from calibration.profiling.machine import flushing_denormals, malloc_settings, reference_kernels, steady_memory
+from calibration.profiling.ticks import CPU, WALL, Clock, once, tick_overhead_ns, timed_nodes, with_ticks
 from calibration.zoo import Progress, Recipe
 from simulator.foundation.errors import ProfileError
 
@@ -103,7 +103,7 @@ def measure(
         threads: torch's threads within an operator. With more than one the thread's CPU clock misses the others'
             work, so the wall clock takes its place (``clock: wall`` in the summary).
         repeats: rounds per attempt, at least 3.
-        steady: keep memory between layers, see :func:`calibration.machine.steady_memory`.
+        steady: keep memory between layers, see :func:`calibration.profiling.machine.steady_memory`.
         accept: keep the best attempt even if it fails the gate.
         progress: told what is going on.
 

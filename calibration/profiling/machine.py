@@ -17,7 +17,7 @@ from typing import Any
 
 import torch
 
-from calibration.ticks import Clock
+from calibration.profiling.ticks import Clock
 
 _ZEN = {0x17: "Zen 1 or 2", 0x19: "Zen 3 or 4", 0x1A: "Zen 5"}  # AMD families, from the vendor's documentation
 _MALLOC = ("MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_", "MALLOC_TOP_PAD_", "MALLOC_ARENA_MAX", "LD_PRELOAD")

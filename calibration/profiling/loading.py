@@ -27,8 +27,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from calibration.machine import flushing_denormals, steady_memory
-from calibration.ticks import CPU, WALL, once
+from calibration.profiling.machine import flushing_denormals, steady_memory
+from calibration.profiling.ticks import CPU, WALL, once
 from calibration.zoo import Progress, Recipe
 from simulator.foundation.errors import ProfileError
 
@@ -49,7 +49,7 @@ def measure_starts(
         recipe: the model and its input.
         batch: inputs per call.
         threads: torch's threads within an operator; as in a profile, with more than one the wall clock is used.
-        steady: keep memory, see :func:`calibration.machine.steady_memory`.
+        steady: keep memory, see :func:`calibration.profiling.machine.steady_memory`.
         progress: told how many of the :data:`STARTS` processes are done.
 
     Raises:
@@ -76,7 +76,7 @@ def _in_a_process(task: dict[str, Any]) -> dict[str, int]:
     """Run :func:`_sample` in a fresh interpreter that finds what this one finds."""
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path)}
     done = subprocess.run(
-        [sys.executable, "-m", "calibration.loading", json.dumps(task)],
+        [sys.executable, "-m", "calibration.profiling.loading", json.dumps(task)],
         capture_output=True,
         text=True,
         env=environment,
@@ -134,7 +134,7 @@ def _into_cache(file: Path) -> None:
 
 def _tiny_first(file: Path) -> None:
     """Load and run a small network with the usual kinds of layers: what all models share is then in place."""
-    recipe = Recipe("tiny", "calibration.loading:_tiny", (3, 16, 16))
+    recipe = Recipe("tiny", "calibration.profiling.loading:_tiny", (3, 16, 16))
     torch.save(recipe.build().state_dict(), file)
     load(recipe, file)(torch.zeros(1, *recipe.shape))
 

@@ -18,7 +18,7 @@ class KerasLayer:
     """What one layer computes and moves."""
 
     operator: str
-    """Operator class, as in :mod:`calibration.operators`."""
+    """Operator class, as in :mod:`calibration.profiling.operators`."""
     flops: int
     """One multiply-add is two."""
     in_bytes: int

@@ -20,7 +20,7 @@ import torch
 from torch import fx, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from calibration.operators import operator_class
+from calibration.profiling.operators import operator_class
 from simulator.foundation.errors import ProfileError
 
 _OUT_OF_PLACE = {
@@ -39,7 +39,7 @@ class NodeFacts:
     kind: str
     """``Conv2d``, ``f.add``, ``m.view`` ..."""
     operator: str
-    """Operator class, see :mod:`calibration.operators`."""
+    """Operator class, see :mod:`calibration.profiling.operators`."""
     target: str
     """Module path of a ``call_module`` or ``get_attr``, else empty."""
     parents: tuple[str, ...]

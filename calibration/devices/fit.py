@@ -21,8 +21,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy.optimize import nnls
 
-from calibration.keras import ARCHITECTURES, KerasLayer
-from calibration.measured import Block
+from calibration.devices.keras import ARCHITECTURES, KerasLayer
+from calibration.measured.scission import Block
 from simulator.foundation.errors import ProfileError
 from simulator.profiles.model import Layer, ModelProfile
 

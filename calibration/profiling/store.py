@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from calibration.profiler import Measurement
+from calibration.profiling.profiler import Measurement
 from calibration.zoo import Recipe
 from simulator.foundation.errors import ProfileError
 

@@ -5,15 +5,13 @@ Scission (Lockhart et al., UCC 2020): times of blocks of Keras layers on five ma
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
-import pandas as pd
-
+from calibration.measured.tables import data_file, read_table
 from simulator.foundation.errors import ProfileError, did_you_mean
 
-_COLUMNS = {"machine", "model", "block", "first_layer", "last_layer", "time_s", "output_npy_bytes"}
+_COLUMNS = ("machine", "model", "block", "first_layer", "last_layer", "time_s", "output_npy_bytes")
 _NPY_HEADER = 128
 
 
@@ -31,24 +29,14 @@ class Block:
     """Size of the tensor it returns."""
 
 
-def data_root() -> Path:
-    """Return the folder of third-party data: ``OFFING_DATA``, or ``../shared/data`` beside the repository."""
-    return Path(os.environ.get("OFFING_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
-
-
 def read_scission(machine: str, models: tuple[str, ...], root: Path | None = None) -> list[Block]:
     """Return the blocks of *models* on *machine* (``raspi4``, ``2500``, ``vm2Core``, ``6700k(NoGPU)`` ...).
 
     Raises:
         ProfileError: if the table is absent or malformed, or knows no such machine or model.
     """
-    path = (root or data_root()) / "scission" / "block_profiles.csv"
-    if not path.exists():
-        raise ProfileError(f"{path} is not there; set OFFING_DATA to the folder that holds scission/")
-    table = pd.read_csv(path, dtype={"machine": str, "model": str})
-    missing = _COLUMNS - set(table.columns)
-    if missing:
-        raise ProfileError(f"{path} lacks the columns {', '.join(sorted(missing))}")
+    path = data_file("scission/block_profiles.csv", root)
+    table = read_table(path, _COLUMNS, text=("machine", "model"))
     for column, wanted in (("machine", (machine,)), ("model", models)):
         known = list(table[column].unique())
         for name in wanted:
