@@ -5,7 +5,8 @@ place to cut the model; ``breakdown`` where the time of slow and fast requests w
 distributed; ``gantt`` who used which processor and link when; ``blame`` what each of them did with its time; ``map``
 the best cut by bandwidth and server speed; ``adaptation`` one run over time: latency, bandwidth, the cut chosen.
 ``differences`` and ``regret`` are drawn of a comparison (``analysis/comparison.py``), ``synthetic`` of recordings
-beside what generators make of them (``calibration/worlds/synthetic.py``).
+beside what generators make of them (``calibration/worlds/synthetic.py``), ``fidelity`` of predicted beside measured
+times (``calibration/fidelity``).
 """
 
 from __future__ import annotations
