@@ -14,6 +14,8 @@ import simulator.results.record as record
 import simulator.workloads.inference as inference
 from simulator import Technique
 from simulator.cli import GROUPS, ORDER
+from simulator.profiles.hardware import worst
+from simulator.profiles.library import Library
 from simulator.run import simulation
 from simulator.scenario.schema import ScenarioEntry
 from simulator.traces.format import known_formats
@@ -24,7 +26,10 @@ UNITS = {"_s": "s", "_j": "J", "_bytes": "B"}
 def reference(folder: Path) -> None:
     """Write every generated page to *folder*."""
     folder.mkdir(parents=True, exist_ok=True)
-    pages = {"scenario": scenario, "frames": frames, "commands": commands, "hooks": hooks, "formats": formats}
+    pages = {
+        "scenario": scenario, "frames": frames, "commands": commands, "hooks": hooks, "formats": formats,
+        "hardware": hardware,
+    }  # fmt: skip
     for name, make in pages.items():
         (folder / f"{name}.md").write_text(make(), encoding="utf-8")
 
@@ -193,6 +198,21 @@ def formats() -> str:
         for form in sorted(known_formats().values(), key=lambda form: (form.kinds, form.name))
     ]
     return table(("`--format`", "kinds", "what it is"), rows) + "\n"
+
+
+# -- hardware ------------------------------------------------------------------------------------------------------
+
+
+def hardware() -> str:
+    library = Library()
+    rows = []
+    for name in library.hardware_names():
+        machine = library.hardware(name)
+        profiled = len({model for model, _, _, where in library.profiles() if where == name})
+        rates = "" if machine.rates is None else machine.rates.grade_of(machine.rates.operators)
+        grades = worst(fact.grade for fact, _ in machine.numbers().values())
+        rows.append((f"`{name}`", machine.title, str(profiled), rates, grades))
+    return table(("machine", "what it is", "networks profiled", "rates", "worst"), rows) + "\n"
 
 
 # -- hooks ---------------------------------------------------------------------------------------------------------

@@ -25,7 +25,8 @@ GROUP = "offing.commands"
 ORDER = (
     "run", "validate", "show", "compare", "plot",
     "traces.formats", "traces.describe", "traces.import", "traces.transfer", "traces.plot", "traces.generate",
-    "record.cpu", "techniques", "models", "hardware", "schema", "profile", "testbed", "fidelity", "reproduce",
+    "record.cpu", "techniques", "models", "hardware", "schema",
+    "profile", "predict", "testbed", "fidelity", "reproduce",
 )  # fmt: skip
 GROUPS = {
     "traces": "Recordings in any known format: read, describe, convert, draw, and make synthetic ones.",

@@ -39,10 +39,10 @@ WORLDS = 25
 def machine(name: str, *, memory: float = 1e12, **facts: float) -> Hardware:
     """Return hardware that costs nothing but what *facts* say (``idle``, ``busy``, ``cold``, ``message`` ... in SI)."""
     names = ("idle", "busy", "transmit", "receive", "cold", "rest", "message", "byte")
-    unknown = set(facts) - set(names)
+    unknown = set(facts) - {*names, "wake"}
     if unknown:
-        raise TypeError(f"a machine has no {', '.join(sorted(unknown))}; it has memory, {', '.join(names)}")
-    made = {key: Fact(facts.get(key, 0.0), "guessed", "made for a test") for key in names}
+        raise TypeError(f"a machine has no {', '.join(sorted(unknown))}; it has memory, {', '.join(names)}, wake")
+    made = {key: Fact(facts.get(key, 0.0), "guessed", "made for a test") for key in {*names, *facts}}
     return Hardware(name, name, Fact(memory, "guessed", "made for a test"), rates=None, source="", **made)
 
 

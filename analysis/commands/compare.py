@@ -97,6 +97,7 @@ def as_plain(found: Comparison) -> dict[str, Any]:
     """Return *found* as plain data for JSON; what is not a number is null."""
     tables = {name: getattr(found, name).to_dict("records") for name in ("means", "differences", "regret", "runs")}
     told = {"scenario": found.scenario, "metric": found.metric, "level": found.level, "seeds": list(found.seeds)}
+    told["grade"] = found.meta.get("grade")
     told["inputs"] = list(found.meta.get("inputs", ()))
     whole: dict[str, Any] = plain({**told, **tables, "warnings": list(found.warnings), "sentence": found.sentence})
     return whole
@@ -106,6 +107,9 @@ def _print(found: Comparison) -> None:
     console = wide_console()
     console.print(_ranking(found))
     console.print(_pairs(found))
+    if "grade" in found.meta:
+        said = f"evidence: {found.meta['grade']}, the weakest grade among the layer times used"
+        console.print(said, markup=False, highlight=False)
     for line in found.meta.get("inputs", ()):
         console.print(f"input: {line}", markup=False, highlight=False)
     for warning in found.warnings:

@@ -23,7 +23,7 @@ def draw(rows: pd.DataFrame, errors: pd.DataFrame, name: str, title: str, measur
     """Draw *rows* (columns model, segment, measured_s, predicted_s); *errors* becomes the table beside the picture.
 
     Args:
-        rows: times above zero; segment ``total`` is the left panel's.
+        rows: times above zero; segment ``total`` is the left panel's, the order of segments the right one's.
         errors: the figures of each model and segment.
         name: of the files.
         title: what was compared.
@@ -36,7 +36,7 @@ def draw(rows: pd.DataFrame, errors: pd.DataFrame, name: str, title: str, measur
     finding = f"half of {len(total):,} predictions are within {np.median(off):.1f} %, nine of ten within "
     finding += f"{np.percentile(off, 90):.1f} %"
     lines = 1 + (min(total["model"].nunique(), SHOWN) - 1) // 7
-    figure, (whole,) = paper(title, finding, folded(measured_on, 150), (11.0, 5.0 + 0.2 * lines), legend=lines)
+    figure, (whole,) = paper(title, finding, folded(measured_on, 200), (11.0, 5.0 + 0.2 * lines), legend=lines)
     whole.remove()
     with mpl.rc_context(STYLE):
         left, right = figure.subplots(1, 2, width_ratios=(1.0, 1.0))
@@ -56,7 +56,8 @@ def _scatter(axes: Axes, rows: pd.DataFrame) -> None:
         label = str(model) if i < SHOWN else None
         colour = PALETTE[i % len(PALETTE)]
         mark = "os^D"[i // len(PALETTE) % 4]
-        axes.plot(shown["measured_s"], shown["predicted_s"], mark, color=colour, ms=3, alpha=0.5, mew=0, label=label)
+        axes.plot(shown["measured_s"], shown["predicted_s"], mark, color=colour, ms=3, alpha=0.5, mew=0)
+        axes.plot([], [], mark, color=colour, ms=9, mew=0, label=label)
     axes.set(xscale="log", yscale="log", xlabel="measured [s]", ylabel=f"predicted [s]; band: {WITHIN:.0f} %")
     axes.grid(axis="x")
 
@@ -79,7 +80,7 @@ def _segments(axes: Axes, rows: pd.DataFrame) -> None:
     axes.invert_yaxis()
     widest = max(WITHIN * 1.5, min(WIDEST, 1.1 * max(map(abs, axes.get_xlim()))))
     axes.set_xlim(-widest, widest)
-    note = f"; {beyond:,} beyond {WIDEST:.0f} %" if beyond else ""
+    note = f"\n{beyond:,} beyond {WIDEST:.0f} %" if beyond else ""
     axes.set_xlabel(f"error of the prediction [%]: median, middle half, nine tenths{note}")
     axes.grid(axis="x")
     axes.grid(axis="y", visible=False)

@@ -7,15 +7,17 @@ layers are sums and fit in the same rows; they are what separates the launch cos
 Profiles of our own have a row per layer; each model is one more row, a block of all its layers that counts as much as
 they do together, since small layers alone would decide otherwise and only the sums reach a user.
 
-Dense layers at batch 1 do two FLOP per four bytes of weights, always, so their two rates cannot be told apart: they
-take the compute rate of 1x1 convolutions (both are matrix products) and keep a memory rate of their own.
+What the data cannot tell apart is *tied*: one class takes the rate of another. Dense layers at batch 1 do two FLOP per
+four bytes of weights, always, so they take the compute rate of 1x1 convolutions (both are matrix products) and keep a
+memory rate of their own. Latencies of whole networks tell less (:mod:`calibration.devices.boards`).
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
 import numpy as np
 import numpy.typing as npt
@@ -26,7 +28,11 @@ from calibration.measured.scission import Block
 from simulator.foundation.errors import ProfileError
 from simulator.profiles.model import Layer, ModelProfile
 
-_COMPUTE_FROM = {"linear": "pointwise"}
+Ties = Mapping[tuple[str, str], str]
+"""(``compute`` or ``memory``, operator class) → class whose rate it takes, where that class is in the data."""
+
+BLOCKS: Ties = {("compute", "linear"): "pointwise"}
+"""Ties for times of single layers and blocks."""
 _FREE = ("input", "reshape")  # as in the simulator: no launch, no work
 
 
@@ -137,56 +143,98 @@ def _as_block(layer: Layer) -> KerasLayer:
     return KerasLayer(layer.operator, *map(round, sizes))
 
 
-def leave_one_out(samples: Sequence[Sample]) -> dict[str, Errors]:
-    """Return the errors on each model of a fit to all the others.
+def joined(samples: Iterable[Sample], least: float) -> list[Sample]:
+    """Join neighbouring blocks of a model until each took *least* seconds: for a clock that ticks coarsely.
 
-    Raises:
-        ProfileError: if a model holds a class that no other has.
+    What is left over at a model's end goes to its last block. The order of *samples* is that of the layers.
     """
-    models = dict.fromkeys(sample.model for sample in samples)
-    return {
-        name: errors(
-            fit_rates([sample for sample in samples if sample.model != name]),
-            [sample for sample in samples if sample.model == name and len(sample.layers) == 1],
-        )
-        for name in models
-    }
+    blocks: list[Sample] = []
+    for _, model in groupby(samples, key=lambda sample: sample.model):
+        mine: list[Sample] = []
+        for sample in model:
+            if mine and mine[-1].seconds < least:
+                mine[-1] = _join(mine[-1], sample)
+            else:
+                mine.append(sample)
+        if len(mine) > 1 and mine[-1].seconds < least:
+            mine[-2:] = [_join(*mine[-2:])]
+        blocks += mine
+    return blocks
 
 
-def fit_rates(samples: Sequence[Sample]) -> Fit:
-    """Fit launch cost and rates to *samples*.
+def _join(one: Sample, other: Sample) -> Sample:
+    return Sample(one.model, one.layers + other.layers, one.seconds + other.seconds)
+
+
+def leave_one_out(
+    samples: Sequence[Sample], ties: Ties = BLOCKS, family: Callable[[str], str] = str
+) -> dict[str, Errors | None]:
+    """Return the errors on each model of a fit to all the others; None where it holds a class that no other has.
+
+    Args:
+        samples: of all models. Those that weigh more than a block (whole models beside their layers) are not judged.
+        ties: as in :func:`fit_rates`.
+        family: names what is left out together with a model, such as all ResNets.
+    """
+    found: dict[str, Errors | None] = {}
+    for name in dict.fromkeys(sample.model for sample in samples):
+        rest = [sample for sample in samples if family(sample.model) != family(name)]
+        mine = [sample for sample in samples if sample.model == name]
+        seen = {layer.operator for sample in rest for layer in sample.layers} | {*_FREE}
+        if not rest or any(layer.operator not in seen for sample in mine for layer in sample.layers):
+            found[name] = None
+            continue
+        found[name] = errors(fit_rates(rest, ties), [sample for sample in mine if sample.weight == 1] or mine)
+    return found
+
+
+def fit_rates(samples: Sequence[Sample], ties: Ties = BLOCKS) -> Fit:
+    """Fit launch cost and rates to *samples*, with the rates of *ties* shared.
 
     Raises:
-        ProfileError: if there is nothing to fit.
+        ProfileError: if there is nothing to fit, or a block took no time.
     """
     if not samples:
         raise ProfileError("no blocks to fit")
+    for sample in samples:
+        if not sample.seconds > 0:
+            raise ProfileError(
+                f"a block of {sample.model} took {sample.seconds:g} s, which no rate explains; leave it out, or join "
+                "blocks until the clock sees them (calibration.devices.fit.joined)"
+            )
     operators = sorted({layer.operator for sample in samples for layer in sample.layers} - {*_FREE})
     columns = [("launch", "")] + [(kind, name) for name in operators for kind in ("compute", "memory")]
     index = {column: i for i, column in enumerate(columns)}
     work = np.zeros((len(samples), len(columns)))
     for row, sample in zip(work, samples, strict=True):
-        _add_work(row, sample.layers, index)
+        _add_work(row, sample.layers, index, ties)
     seconds = np.array([sample.seconds for sample in samples])
     costs = _relative_nnls(work, seconds, np.array([sample.weight for sample in samples]))
 
     def rate(kind: str, name: str) -> float | None:
-        cost = costs[index[kind, name]]
+        cost = costs[index[_column(kind, name, index, ties)]]
         return float(1.0 / cost) if cost > 0 else None
 
-    rates = {name: Rate(rate("compute", _COMPUTE_FROM.get(name, name)), rate("memory", name)) for name in operators}
+    rates = {name: Rate(rate("compute", name), rate("memory", name)) for name in operators}
     return Fit(float(costs[0]), rates, len(samples))
 
 
-def _add_work(row: npt.NDArray[np.float64], layers: Iterable[KerasLayer], index: dict[tuple[str, str], int]) -> None:
+def _column(kind: str, operator: str, index: Mapping[tuple[str, str], int], ties: Ties) -> tuple[str, str]:
+    """Return the column of a rate: that of the class it is tied to, where there is such a class."""
+    tied = (kind, ties.get((kind, operator), operator))
+    return tied if tied in index else (kind, operator)
+
+
+def _add_work(
+    row: npt.NDArray[np.float64], layers: Iterable[KerasLayer], index: Mapping[tuple[str, str], int], ties: Ties
+) -> None:
     """Add the layers' launches, FLOP and bytes to one row of the system."""
     for layer in layers:
         if layer.operator in _FREE:
             continue
-        lender = _COMPUTE_FROM.get(layer.operator, layer.operator)
         row[index["launch", ""]] += 1
-        row[index["compute", lender if ("compute", lender) in index else layer.operator]] += layer.flops
-        row[index["memory", layer.operator]] += layer.moved
+        row[index[_column("compute", layer.operator, index, ties)]] += layer.flops
+        row[index[_column("memory", layer.operator, index, ties)]] += layer.moved
 
 
 def _relative_nnls(
@@ -231,8 +279,12 @@ def as_yaml_rates(fit: Fit) -> dict[str, object]:
     for name, rate in fit.rates.items():
         entry = {}
         if rate.compute is not None:
-            entry["compute"] = f"{rate.compute / 1e9:.3g} GFLOP/s"
+            entry["compute"] = _giga(rate.compute, "FLOP/s")
         if rate.memory is not None:
-            entry["memory"] = f"{rate.memory / 1e9:.3g} GB/s"
+            entry["memory"] = _giga(rate.memory, "B/s")
         operators[name] = entry
     return {"launch": f"{fit.launch * 1e3:.3g} ms", "operators": operators}
+
+
+def _giga(value: float, unit: str) -> str:
+    return f"{value / 1e9:.3g} G{unit}" if value < 999.5e9 else f"{value / 1e12:.3g} T{unit}"

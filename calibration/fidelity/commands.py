@@ -41,16 +41,16 @@ def fidelity(
         raise ResultsError("--fit and --check are files of one data set; name it instead of --all")
     chosen = [find(name) for name in names()] if dataset is None else [find(dataset)]
     found = [(one, _compared(one, fit, check)) for one in chosen]
+    if out is not None:
+        files = page.write(found, out) if every else _save(*found[0], out)
+        Console(stderr=True, soft_wrap=True).print("  ".join(map(str, files)), markup=False, highlight=False)
     if as_json:
         plainly = [as_plain(comparison) for _, comparison in found]
         sys.stdout.write(json.dumps(plainly if every else plainly[0], indent=1) + "\n")
     else:
         for one, comparison in found:
             _print(one, comparison)
-    if out is not None:
-        files = page.write(found, out) if every else _save(*found[0], out)
-        Console(stderr=True, soft_wrap=True).print("  ".join(map(str, files)), markup=False, highlight=False)
-    if strict and not all(goal.met for _, comparison in found for goal in comparison.goals):
+    if strict and any(goal.verdict == "missed" for _, comparison in found for goal in comparison.goals):
         raise typer.Exit(1)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +15,8 @@ from simulator.profiles.hardware import worst
 
 SEGMENTS = ("device", "serialise", "uplink", "queue", "server", "downlink", "total")
 """Parts of a request, in the order a report prints them. Errors cancel in sums, so totals alone do not count."""
+EVERY = "(all)"
+"""In place of a model's name: all rows."""
 COLUMNS = ("model", "condition", "split", "segment", "measured_s", "predicted_s")
 
 
@@ -30,9 +33,16 @@ class Goal:
     """At least this, where both sides matter (coverage)."""
 
     @property
+    def verdict(self) -> str:
+        """``met``, ``missed``, or ``not measured`` where there was nothing to compute it of (NaN)."""
+        if math.isnan(self.reached):
+            return "not measured"
+        return "met" if self.reached <= self.limit and (self.least is None or self.reached >= self.least) else "missed"
+
+    @property
     def met(self) -> bool:
-        """Within the limits; what could not be computed (NaN) is not."""
-        return self.reached <= self.limit and (self.least is None or self.reached >= self.least)
+        """Whether it was measured and reached."""
+        return self.verdict == "met"
 
 
 @dataclass(frozen=True)
@@ -55,7 +65,7 @@ class Comparison:
         """Refuse rows that a report cannot judge.
 
         Raises:
-            ResultsError: a column is missing, a segment unknown, or there is no row.
+            ResultsError: a column is missing, a segment unknown, a model's name is :data:`EVERY`, or there is no row.
         """
         missing = [column for column in COLUMNS if column not in self.rows.columns]
         if missing:
@@ -63,6 +73,8 @@ class Comparison:
         strange = sorted(set(self.rows["segment"]) - set(SEGMENTS))
         if strange:
             raise ResultsError(f"fidelity {self.dataset}: unknown segments {', '.join(strange)}")
+        if EVERY in set(self.rows["model"]):
+            raise ResultsError(f'fidelity {self.dataset}: a model is named "{EVERY}", the word for all of them')
         if self.rows.empty or self.judged.empty:
             raise ResultsError(f"fidelity {self.dataset}: there is no row to compare")
 

@@ -13,7 +13,7 @@ import pandas as pd
 
 from analysis.figures import fidelity as figure
 from analysis.picture import Picture
-from calibration.fidelity.comparison import Comparison, Dataset
+from calibration.fidelity.comparison import SEGMENTS, Comparison, Dataset
 from calibration.fidelity.report import errors
 from calibration.fidelity.tables import right, tables
 from simulator.foundation.errors import ResultsError
@@ -52,7 +52,7 @@ def write(found: Sequence[tuple[Dataset, Comparison]], out: Path) -> list[Path]:
 
 def picture(dataset: Dataset, comparison: Comparison) -> Picture:
     """Return predicted against measured, with the errors as its table."""
-    rows = comparison.judged
+    rows = comparison.judged.sort_values("segment", key=lambda names: names.map(SEGMENTS.index), kind="stable")
     caption = f"{comparison.measured_on}  ·  {comparison.evidence}"
     return figure.draw(rows, errors(rows), dataset.NAME, dataset.TITLE, caption)
 
@@ -60,7 +60,7 @@ def picture(dataset: Dataset, comparison: Comparison) -> Picture:
 def _chapter(dataset: Dataset, comparison: Comparison) -> str:
     parts = [
         f"## {dataset.NAME}",
-        f"{dataset.TITLE} Measured on: {comparison.measured_on}. {comparison.evidence.capitalize()}.",
+        f"{dataset.TITLE}. Measured on: {comparison.measured_on}. {comparison.evidence.capitalize()}.",
         f"![Predicted against measured times of {dataset.NAME}]({dataset.NAME}.png)",
     ]
     for title, frame, below in tables(comparison):

@@ -7,12 +7,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from calibration.fidelity.comparison import SEGMENTS, Comparison
+from calibration.fidelity.comparison import EVERY, SEGMENTS, Comparison
 from simulator.commands.tables import plain
 
 TOTAL = "total"
-EVERY = "(all)"
-"""In place of a model's name: all rows."""
 
 
 def with_error(rows: pd.DataFrame) -> pd.DataFrame:
@@ -71,9 +69,17 @@ def choices(rows: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(found, columns=["model", "condition", "chosen", "best", "regret_pct"])
 
 
-def regret(rows: pd.DataFrame) -> pd.Series[float]:
-    """Return the mean regret of the chosen split by model [%]; models without a choice are not in it."""
-    return choices(rows).groupby("model", sort=False)["regret_pct"].mean()
+def regret(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return how much the chosen split loses, over the conditions of each model that has a choice.
+
+    Single recorded rows can hold an interruption of seconds that no prediction knows of, and the split that had none
+    is then the best in hindsight; so the median over conditions is the figure, and the mean stands beside it.
+
+    Returns:
+        A frame indexed by model: ``median_pct``, ``mean_pct``, ``n`` (conditions).
+    """
+    lost = choices(rows).groupby("model", sort=False)["regret_pct"]
+    return pd.DataFrame({"median_pct": lost.median(), "mean_pct": lost.mean(), "n": lost.size()})
 
 
 def worst(rows: pd.DataFrame, count: int = 5) -> pd.DataFrame:
@@ -81,6 +87,14 @@ def worst(rows: pd.DataFrame, count: int = 5) -> pd.DataFrame:
     judged = with_error(rows)
     order = judged["error_pct"].abs().sort_values(ascending=False, kind="stable").index
     return judged.loc[order].head(count)
+
+
+def _choice(regrets: pd.DataFrame, model: str) -> dict[str, Any]:
+    known = model in regrets.index
+    return {
+        "split_regret_pct": regrets.loc[model, "median_pct"] if known else None,
+        "split_regret_mean_pct": regrets.loc[model, "mean_pct"] if known else None,
+    }
 
 
 def as_plain(comparison: Comparison) -> dict[str, Any]:
@@ -91,9 +105,9 @@ def as_plain(comparison: Comparison) -> dict[str, Any]:
     for figures in errors(rows).reset_index().to_dict("records"):
         model, segment = str(figures.pop("model")), str(figures.pop("segment"))
         if model != EVERY:
-            models.setdefault(model, {"split_regret_pct": regrets.get(model)})[segment] = figures
+            models.setdefault(model, _choice(regrets, model))[segment] = figures
     goals = [
-        {"what": g.what, "reached": g.reached, "limit": g.limit, "least": g.least, "unit": g.unit, "met": g.met}
+        {"what": g.what, "reached": g.reached, "limit": g.limit, "least": g.least, "unit": g.unit, "verdict": g.verdict}
         for g in comparison.goals
     ]
     plainly: dict[str, Any] = plain(

@@ -15,16 +15,16 @@ _NUMBER = re.compile(r"[-+]?[\d.]|$")
 
 
 def tables(comparison: Comparison, count: int = 5) -> Iterator[tuple[str, pd.DataFrame, str]]:
-    """Yield title, table and a sentence below it: errors, the *count* worst rows, the set's own tables, goals."""
+    """Yield title, table and a sentence below it: goals, errors, the *count* worst rows, the set's own tables."""
     rows = comparison.judged
+    if comparison.goals:
+        yield f"goals: {_tally(comparison)}", _goals(comparison), ""
     yield "predicted against measured", _errors(rows), _regret(rows)
     left = len(rows) - len(with_error(rows))
     yield "worst rows", _worst(rows, count), f"{left:,} rows measured nothing and are left out" if left else ""
     for title, table in comparison.tables.items():
         plain = table if isinstance(table.index, pd.RangeIndex) else table.reset_index()
         yield title, plain.map(_cell), ""
-    if comparison.goals:
-        yield "goals", _goals(comparison), ""
 
 
 def right(column: pd.Series[str]) -> bool:
@@ -35,8 +35,12 @@ def right(column: pd.Series[str]) -> bool:
 def _errors(rows: pd.DataFrame) -> pd.DataFrame:
     frame = errors(rows).reset_index()
     regrets = regret(rows)
-    keys = zip(frame["model"], frame["segment"], strict=True)
-    lost = [f"{regrets[model]:.1f} %" if segment == "total" and model in regrets else "" for model, segment in keys]
+    keys = list(zip(frame["model"], frame["segment"], strict=True))
+
+    def lost(figure: str) -> list[str]:
+        known = (segment == "total" and model in regrets.index for model, segment in keys)
+        return [f"{regrets.loc[k[0], figure]:.1f} %" if here else "" for k, here in zip(keys, known, strict=True)]
+
     return pd.DataFrame(
         {
             "model": frame["model"].where(frame["model"] != frame["model"].shift(), "").astype(str),
@@ -47,7 +51,8 @@ def _errors(rows: pd.DataFrame) -> pd.DataFrame:
             "90 %": _percent(frame["p90_ape_pct"]),
             "worst": _percent(frame["max_ape_pct"]),
             "bias": _percent(frame["bias_pct"], "+"),
-            "regret": lost,
+            "regret": lost("median_pct"),
+            "its mean": lost("mean_pct"),
         }
     )
 
@@ -58,7 +63,7 @@ def _regret(rows: pd.DataFrame) -> str:
         return ""
     missed = int((made["regret_pct"] > 0).sum())
     return (
-        "regret: how much longer the split predicted to be fastest took than the fastest one "
+        "regret: how much longer the split predicted to be fastest took than the fastest one, median over conditions "
         f"({len(made):,} choices, {missed:,} not the best, the worst {made['regret_pct'].max():.1f} %)"
     )
 
@@ -75,12 +80,21 @@ def _worst(rows: pd.DataFrame, count: int) -> pd.DataFrame:
     )
 
 
+def _tally(comparison: Comparison) -> str:
+    """``9 of 10 met``, and how many could not be judged."""
+    verdicts = [goal.verdict for goal in comparison.goals]
+    unknown = verdicts.count("not measured")
+    judged = f"{verdicts.count('met')} of {len(verdicts) - unknown} met"
+    return f"{judged}, {unknown} not measured" if unknown else judged
+
+
 def _goals(comparison: Comparison) -> pd.DataFrame:
     rows = []
     for goal in comparison.goals:
         bound = "at most" if goal.least is None else f"{goal.least:g} to"
         wanted = f"{bound} {goal.limit:g} {goal.unit}"
-        rows.append((goal.what, f"{goal.reached:.2f} {goal.unit}", wanted, "met" if goal.met else "missed"))
+        reached = "" if goal.verdict == "not measured" else f"{goal.reached:.2f} {goal.unit}"
+        rows.append((goal.what, reached, wanted, goal.verdict))
     return pd.DataFrame(rows, columns=["goal", "reached", "wanted", "verdict"])
 
 

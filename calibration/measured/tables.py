@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import gzip
+import io
+import zlib
 from collections.abc import Iterable
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from simulator.foundation.errors import ProfileError
@@ -26,11 +30,11 @@ def data_file(name: str, root: Path | None = None) -> Path:
 
 
 def read_table(path: Path, columns: Iterable[str], text: Iterable[str] = ()) -> pd.DataFrame:
-    """Return a CSV file (gzip or plain) as a frame.
+    """Return a CSV file (gzip or plain, whatever its name says) as a frame.
 
     Args:
         path: the file.
-        columns: those it must have; others are kept. All but *text* have to be numbers, and none may be empty.
+        columns: those it must have; others are kept. All but *text* have to be finite numbers, and none may be empty.
         text: those of *columns* that hold names.
 
     Raises:
@@ -38,11 +42,13 @@ def read_table(path: Path, columns: Iterable[str], text: Iterable[str] = ()) -> 
     """
     columns, text = list(columns), set(text)
     try:
-        table = pd.read_csv(path, dtype=dict.fromkeys(text, "str"), skipinitialspace=True)
+        table = pd.read_csv(
+            io.BytesIO(_bytes(path)), dtype=dict.fromkeys(text, "str"), skipinitialspace=True, keep_default_na=False
+        )
     except FileNotFoundError:
         raise ProfileError(f"{path} is not there") from None
-    except (OSError, UnicodeDecodeError, EOFError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
-        raise ProfileError(f"{path}: not a CSV table that can be read: {error}") from None
+    except (OSError, EOFError, zlib.error, UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as why:
+        raise ProfileError(f"{path}: not a CSV table that can be read: {why}") from None
     missing = [column for column in columns if column not in table.columns]
     if missing:
         raise ProfileError(
@@ -52,10 +58,17 @@ def read_table(path: Path, columns: Iterable[str], text: Iterable[str] = ()) -> 
         raise ProfileError(f"{path} has a header and no rows")
     for column in columns:
         values = table[column] if column in text else pd.to_numeric(table[column], errors="coerce")
-        if values.isna().any():
-            line = int(values.isna().to_numpy().argmax())
-            came = "empty" if pd.isna(table[column].iloc[line]) else repr(str(table[column].iloc[line]))
+        wrong = values == "" if column in text else ~np.isfinite(values.astype(float))
+        if wrong.any():
+            line = int(np.asarray(wrong).argmax())
+            came = repr(str(table[column].iloc[line])) if table[column].iloc[line] != "" else "empty"
             expected = "a name" if column in text else "a number"
             raise ProfileError(f"{path}:{line + 2}: {column} is {came}, expected {expected}; is the file cut short?")
         table[column] = values
     return table
+
+
+def _bytes(path: Path) -> bytes:
+    """Return what a file holds, unpacked if it begins as gzip does: names lie, and a pipe has none."""
+    data = path.read_bytes()
+    return gzip.decompress(data) if data.startswith(b"\x1f\x8b") else data

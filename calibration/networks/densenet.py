@@ -12,13 +12,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from calibration.networks.blocks import ImageClassifier
+
 _GROWTH = 32
 """Channels that a layer adds."""
-
-
-def densenet121() -> nn.Module:
-    """DenseNet-121, 1000 classes; 7,978,856 parameters."""
-    return DenseNet((6, 12, 24, 16))
 
 
 class DenseLayer(nn.Module):
@@ -40,29 +37,18 @@ class DenseLayer(nn.Module):
         return torch.cat((x, y), dim=1)
 
 
-class DenseNet(nn.Module):
-    """A 7x7 stem, dense blocks with transitions that halve channels and side between them, one dense layer."""
-
-    def __init__(self, depths: tuple[int, ...]) -> None:
-        """Take the number of layers of each block."""
-        super().__init__()
-        layers: list[nn.Module] = [
-            nn.Conv2d(3, 64, 7, stride=2, padding=3, bias=False), nn.BatchNorm2d(64), nn.ReLU(),
-            nn.MaxPool2d(3, stride=2, padding=1),
-        ]  # fmt: skip
-        channels = 64
-        for block, depth in enumerate(depths):
-            if block:
-                layers += [nn.BatchNorm2d(channels), nn.ReLU(), nn.Conv2d(channels, channels // 2, 1, bias=False)]
-                layers.append(nn.AvgPool2d(2))
-                channels //= 2
-            layers += [DenseLayer(channels + i * _GROWTH) for i in range(depth)]
-            channels += depth * _GROWTH
-        self.features = nn.Sequential(*layers, nn.BatchNorm2d(channels), nn.ReLU())
-        self.avgpool = nn.AdaptiveAvgPool2d(1)
-        self.flatten = nn.Flatten()
-        self.classifier = nn.Linear(channels, 1000)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Images (batch, 3, H, W) to scores (batch, 1000)."""
-        return self.classifier(self.flatten(self.avgpool(self.features(x))))
+def densenet121() -> nn.Module:
+    """DenseNet-121, 1000 classes; 7,978,856 parameters."""
+    layers: list[nn.Module] = [
+        nn.Conv2d(3, 64, 7, stride=2, padding=3, bias=False), nn.BatchNorm2d(64), nn.ReLU(),
+        nn.MaxPool2d(3, stride=2, padding=1),
+    ]  # fmt: skip
+    channels = 64
+    for block, depth in enumerate((6, 12, 24, 16)):
+        if block:  # between blocks channels and side are halved
+            layers += [nn.BatchNorm2d(channels), nn.ReLU(), nn.Conv2d(channels, channels // 2, 1, bias=False)]
+            layers.append(nn.AvgPool2d(2))
+            channels //= 2
+        layers += [DenseLayer(channels + i * _GROWTH) for i in range(depth)]
+        channels += depth * _GROWTH
+    return ImageClassifier([*layers, nn.BatchNorm2d(channels), nn.ReLU()], nn.Linear(channels, 1000))

@@ -1,4 +1,4 @@
-"""What a model costs before its first answer: loading its weights, and the first call.
+"""What a model costs before its first answer: loading its weights, the first call, and taking another's place.
 
 Both happen once per process, and what a process does first also pays for what all models share: importing torch's
 libraries, starting them, filling their caches. So each sample is taken in a process of its own, after a tiny model has
@@ -40,10 +40,11 @@ _WARM_CALLS = 5
 def measure_starts(
     recipe: Recipe, batch: int = 1, threads: int = 1, steady: bool = True, progress: Progress = lambda *_: None
 ) -> dict[str, Any]:
-    """Return ``load_ns``, ``first_call_ns`` and ``warm_call_ns`` of a model, medians over fresh processes.
+    """Return ``load_ns``, ``first_call_ns``, ``warm_call_ns`` and ``switch_ns`` of a model: medians of processes.
 
     The warm call is taken just after the first one in the same process, so that their difference is what being first
-    costs. ``load_date`` says when, since these may be taken again by themselves.
+    costs. A switch drops the model and loads the next, of the same size, into a process that has done all this before;
+    ``switch_call_ns`` is the first call after it. ``load_date`` says when, since these may be taken again alone.
 
     Args:
         recipe: the model and its input.
@@ -73,20 +74,24 @@ def measure_starts(
 
 
 def _in_a_process(task: dict[str, Any]) -> dict[str, int]:
-    """Run :func:`_sample` in a fresh interpreter that finds what this one finds."""
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path)}
-    done = subprocess.run(
-        [sys.executable, "-m", "calibration.profiling.loading", json.dumps(task)],
-        capture_output=True,
-        text=True,
-        env=environment,
-        check=False,
-    )
-    if done.returncode:
-        reason = (done.stderr.strip().splitlines() or ["no message"])[-1]
+    """Run :func:`_sample` in a fresh process."""
+    process = fresh("calibration.profiling.loading", task)
+    said, complaint = process.communicate()
+    if process.returncode:
+        reason = (complaint.strip().splitlines() or ["no message"])[-1]
         raise ProfileError(f'"{task["recipe"]["builder"]}" could not be loaded in a fresh process: {reason}')
-    sample: dict[str, int] = json.loads(done.stdout.splitlines()[-1])
+    sample: dict[str, int] = json.loads(said.splitlines()[-1])
     return sample
+
+
+def fresh(module: str, task: dict[str, Any]) -> subprocess.Popen[str]:
+    """Start *module* with its *task* in an interpreter of its own that finds what this one finds."""
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path)}
+    pipe = subprocess.PIPE
+    return subprocess.Popen(
+        [sys.executable, "-m", module, json.dumps(task)],
+        stdin=pipe, stdout=pipe, stderr=pipe, text=True, env=environment,
+    )  # fmt: skip
 
 
 @flushing_denormals()
@@ -105,7 +110,18 @@ def _sample(recipe: Recipe, batch: int, threads: int, steady: bool, weights: Pat
         loaded = clock() - start
         first = once(model, example, clock)
         warm = median(once(model, example, clock) for _ in range(_WARM_CALLS))
-    return {"load_ns": loaded, "first_call_ns": first, "warm_call_ns": round(warm)}
+        start = clock()
+        del model
+        model = load(recipe, weights)
+        switched = clock() - start
+        again = once(model, example, clock)
+    return {
+        "load_ns": loaded,
+        "first_call_ns": first,
+        "warm_call_ns": round(warm),
+        "switch_ns": switched,
+        "switch_call_ns": again,
+    }
 
 
 def load(recipe: Recipe, weights: Path) -> nn.Module:

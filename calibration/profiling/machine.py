@@ -52,8 +52,13 @@ def flushing_denormals() -> Iterator[bool]:
         torch.set_flush_denormal(False)
 
 
-def machine_facts(threads: int) -> dict[str, Any]:
-    """Return the facts as JSON-ready values; unknown ones are absent rather than empty."""
+def machine_facts(threads: int, device: str = "cpu") -> dict[str, Any]:
+    """Return the facts as JSON-ready values; unknown ones are absent rather than empty.
+
+    Args:
+        threads: torch's threads within an operator.
+        device: what is measured: ``cpu``, ``cuda`` or ``cuda-graph``.
+    """
     cpu = _cpuinfo()
     with flushing_denormals() as flushed:  # setting is the only way to learn whether it can be
         pass
@@ -70,9 +75,15 @@ def machine_facts(threads: int) -> dict[str, Any]:
         "blas": _first(r"BLAS_INFO=(\w+)"),
         "cpu_capability": torch.backends.cpu.get_cpu_capability(),
         "dtype": "float32",
-        "device": "cpu",
+        "device": device,
         "flush_denormal": flushed,
     }
+    if device != "cpu" and torch.cuda.is_available():
+        facts |= {
+            "gpu": torch.cuda.get_device_name(),
+            "cuda": torch.version.cuda,
+            "cudnn": torch.backends.cudnn.version(),
+        }
     if cpu.get("vendor_id") == "AuthenticAMD" and cpu.get("cpu family", "").isdigit():
         family = int(cpu["cpu family"])
         facts["cpu_family"] = f"{family} ({_ZEN[family]})" if family in _ZEN else str(family)
@@ -85,7 +96,10 @@ def machine_facts(threads: int) -> dict[str, Any]:
 
 
 def default_name(facts: dict[str, Any]) -> str:
-    """Return a folder name for the machine, e.g. ``amd-epyc-zen-5-1t``."""
+    """Return a folder name for the machine, e.g. ``amd-epyc-zen-5-1t`` or ``nvidia-t4-graph``."""
+    if "gpu" in facts:
+        graph = "-graph" if facts["device"] == "cuda-graph" else ""
+        return "-".join(re.findall(r"[a-z0-9]+", facts["gpu"].lower())) + graph
     zen = re.search(r"Zen \d", str(facts.get("cpu_family", "")))
     words = f"{facts['cpu']} {zen.group() if zen else ''}"
     words = re.sub(r"\([^)]*\)|@.*|\bCPU\b|\bProcessor\b", " ", words)

@@ -29,7 +29,8 @@ _NAMES = {
     "elementwise": "add sub mul div truediv pow neg exp log sqrt rsqrt abs cat concat stack where sum pad interpolate "
     "ZeroPad2d ConstantPad2d ReflectionPad2d Upsample UpsamplingNearest2d UpsamplingBilinear2d PixelShuffle",
     "reshape": "Flatten Unflatten Dropout Dropout1d Dropout2d Dropout3d Identity ChannelShuffle flatten view reshape "
-    "permute transpose squeeze unsqueeze expand contiguous dropout chunk split unbind getitem getattr size dim t",
+    "unflatten permute transpose squeeze unsqueeze expand contiguous dropout chunk split unbind getitem getattr size "
+    "dim t swapaxes select narrow roll floordiv eq _assert stochastic_depth",
     "recurrent": "RNN GRU LSTM RNNCell GRUCell LSTMCell",
     "attention": "MultiheadAttention scaled_dot_product_attention multi_head_attention_forward",
 }

@@ -1,8 +1,9 @@
 """The files of a profile, written whole or not at all.
 
 ``<out>/<hardware>/<model>_<input>_b<batch>.csv`` holds one row per layer, ``….repeats.csv`` every round of every
-layer, and ``machine.json`` the machine and one entry per profile. Everything is written under a temporary name and
-renamed; ``machine.json`` comes last, so an entry there means that its files are complete.
+layer, ``….checks.csv`` what the parts of a split model took, and ``machine.json`` the machine and one entry per
+profile. Everything is written under a temporary name and renamed; ``machine.json`` comes last, so an entry there means
+that its files are complete.
 """
 
 from __future__ import annotations
@@ -11,78 +12,94 @@ import csv
 import io
 import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
 from calibration.profiling.profiler import Measurement
-from calibration.zoo import Recipe
 from simulator.foundation.errors import ProfileError
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 COLUMNS = (
     "schema_version", "model", "batch", "idx", "node", "op", "kind", "operator", "target", "parents", "out_shape",
     "flops", "in_bytes", "out_bytes", "params", "param_bytes", "alias", "cut_ok",
     "fwd_ns", "fwd_mad_ns", "fwd_p90_ns", "fwd_cpu_ns", "reps", "live_n", "live_bytes",
+    "train_fwd_ns", "bwd_ns", "bwd_wall_ns", "opt_ns", "saved_bytes",
 )  # fmt: skip
-"""Columns of a profile. Times in integer ns with one clock read included, sizes in integer bytes."""
-_SAME = ("cpu", "cpu_family", "threads", "device", "dtype")  # what a folder's profiles have in common
+"""Columns of a profile. Times in integer ns with the cost of clock reads and hooks included, sizes in integer bytes.
+The last five are empty where training was not measured."""
+CHECKS = ("mode", "cut", "part", "cpu_ns", "wall_ns", "reps")
+"""Columns of the checks, see :class:`calibration.profiling.checks.Check`."""
+_SAME = ("cpu", "cpu_family", "gpu", "threads", "device", "dtype")  # what a folder's profiles have in common
 
 
-def save(measured: Measurement, facts: dict[str, Any], out: Path, hardware: str) -> Path:
-    """Write the profile below ``out/hardware`` and return the CSV's path.
+def save(measured: Measurement, facts: dict[str, Any], folder: Path) -> Path:
+    """Write the profile and return the CSV's path.
 
     Args:
         measured: the profile.
         facts: the machine's facts.
-        out: folder of all hardware.
-        hardware: folder of this machine.
+        folder: of this machine; need not be there yet.
 
     Raises:
         ProfileError: if the folder holds another machine's profiles, or cannot be written.
     """
-    folder = out / hardware
-    name = file_name(measured.recipe, measured.batch)
-    machine = merged(load_machine(folder), facts, hardware, name, measured.summary)
+    name = measured.recipe.file_name(measured.batch)
+    machine = merged(folder, facts, {name: measured.summary})
     files = {
         f"{name}.repeats.csv": repeats_csv(measured),
+        **({f"{name}.checks.csv": checks_csv(measured)} if measured.checks else {}),
         f"{name}.csv": profile_csv(measured),
-        "machine.json": json.dumps(machine, indent=2) + "\n",
     }
-    _write(folder, files)
+    write(folder, machine, files)
     return folder / f"{name}.csv"
 
 
-def add(fields: dict[str, Any], facts: dict[str, Any], out: Path, hardware: str, name: str) -> Path:
-    """Write *fields* into the entry of profile *name*, whose layer times stay, and return the CSV's path.
+def add(fields: dict[str, Any], facts: dict[str, Any], folder: Path, name: str) -> None:
+    """Write *fields* into the entry of profile *name*, whose layer times stay.
 
     Raises:
         ProfileError: if there is no such profile, the folder is another machine's, or it cannot be written.
     """
-    folder = out / hardware
-    old = load_machine(folder)
-    if name not in old.get("profiles", {}):
-        known = ", ".join(old.get("profiles", {})) or "none"
+    known = load_machine(folder).get("profiles", {})
+    if name not in known:
         raise ProfileError(
-            f'no profile "{name}" below {folder} to add to (there: {known}); take it without --load-only'
+            f'no profile "{name}" below {folder} to add to (there: {", ".join(known) or "none"}); '
+            "take it without --load-only"
         )
-    machine = merged(old, facts, hardware, name, {**old["profiles"][name], **fields})
-    _write(folder, {"machine.json": json.dumps(machine, indent=2) + "\n"})
-    return folder / f"{name}.csv"
+    write(folder, merged(folder, facts, {name: {**known[name], **fields}}))
 
 
-def file_name(recipe: Recipe, batch: int) -> str:
-    """Return the name of a profile's files without their endings, such as ``vgg16_224_b1``."""
-    return f"{recipe.name}_{recipe.tag}_b{batch}"
+def entry_of(folder: Path, name: str) -> dict[str, Any] | None:
+    """Return the entry of profile *name* in the folder's ``machine.json``, None where it or its table is missing.
+
+    An entry whose table is of another schema version counts as missing: it has to be taken again.
+
+    Raises:
+        ProfileError: if ``machine.json`` is not JSON.
+    """
+    entry: dict[str, Any] | None = load_machine(folder).get("profiles", {}).get(name)
+    if entry is None or not (folder / f"{name}.csv").is_file():
+        return None
+    with (folder / f"{name}.csv").open(encoding="utf-8", newline="") as stream:
+        first = next(csv.DictReader(stream), {})
+    return entry if first.get("schema_version") == str(SCHEMA_VERSION) else None
 
 
-def _write(folder: Path, files: dict[str, str]) -> None:
-    """Write all files under temporary names, then rename them in order."""
-    parts = {folder / file: folder / f".{file}.part" for file in files}
+def write(folder: Path, machine: dict[str, Any], files: Mapping[str, str] = MappingProxyType({})) -> None:
+    """Write all *files* and last ``machine.json`` under temporary names, then rename them in order.
+
+    Raises:
+        ProfileError: if it cannot be written; then nothing is left of it.
+    """
+    texts = {**files, "machine.json": json.dumps(machine, indent=2) + "\n"}
+    parts = {folder / file: folder / f".{file}.part" for file in texts}
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for (_, part), text in zip(parts.items(), files.values(), strict=True):
+        for part, text in zip(parts.values(), texts.values(), strict=True):
             part.write_text(text, encoding="utf-8")
         for path, part in parts.items():
             os.replace(part, path)
@@ -109,26 +126,30 @@ def load_machine(folder: Path) -> dict[str, Any]:
     return machine
 
 
-def merged(
-    old: dict[str, Any], facts: dict[str, Any], hardware: str, name: str, summary: dict[str, Any]
-) -> dict[str, Any]:
-    """Return ``machine.json`` with the entry *name* added or replaced.
+def merged(folder: Path, facts: dict[str, Any], entries: Mapping[str, Any] = MappingProxyType({})) -> dict[str, Any]:
+    """Return the folder's ``machine.json`` with the profiles' *entries* added or replaced; what else is there stays.
 
     Raises:
-        ProfileError: if the folder belongs to another machine or thread count.
+        ProfileError: if the folder belongs to another machine or thread count, or its ``machine.json`` is not JSON.
     """
+    old = load_machine(folder)
     for key in _SAME:
         if old and old.get("machine", {}).get(key) != facts.get(key):
             raise ProfileError(
-                f'"{hardware}" holds profiles taken with {key} {old.get("machine", {}).get(key)}, and this is '
+                f'"{folder.name}" holds profiles taken with {key} {old.get("machine", {}).get(key)}, and this is '
                 f"{facts.get(key)}; choose another --hardware name"
             )
-    profiles = {**old.get("profiles", {}), name: summary}
-    ticks = [entry["tick_overhead_ns"] for entry in profiles.values()]
+    profiles = {**old.get("profiles", {}), **entries}
+    overheads = {}
+    for key in ("tick_overhead_ns", "bwd_call_overhead_ns"):
+        known = [entry[key] for entry in profiles.values() if key in entry]
+        if known:
+            overheads[key] = round(float(np.median(known)))
     return {
+        **old,
         "schema_version": SCHEMA_VERSION,
-        "hardware": hardware,
-        "tick_overhead_ns": round(float(np.median(ticks))),
+        "hardware": folder.name,
+        **overheads,
         "machine": facts,
         "profiles": dict(sorted(profiles.items())),
     }
@@ -145,6 +166,7 @@ def profile_csv(measured: Measurement) -> str:
         "fwd_cpu_ns": np.median(cpu, axis=0),
     }
     column = {node: i for i, node in enumerate(measured.timed)}
+    learned = _training_columns(measured)
     rows = []
     for idx, fact in enumerate(measured.facts):
         at = column.get(fact.node)
@@ -161,9 +183,40 @@ def profile_csv(measured: Measurement) -> str:
                 "cut_ok": int(fact.cut_ok),
                 **{name: 0 if at is None else round(float(values[at])) for name, values in times.items()},
                 "reps": len(cpu),
+                **learned.get(fact.node, dict.fromkeys(COLUMNS[-5:], "")),
             }
         )
     return _csv([COLUMNS, *([row[name] for name in COLUMNS] for row in rows)])
+
+
+def _training_columns(measured: Measurement) -> dict[str, dict[str, int]]:
+    """Return each node's five figures of training by their columns' names, nothing where it was not measured."""
+    table = measured.training
+    if table is None:
+        return {}
+    whole = table.timing.median("optimizer")
+    times = {
+        "train_fwd_ns": table.timing.nodes("forward"),
+        "bwd_ns": table.timing.nodes("backward"),
+        "bwd_wall_ns": table.timing.nodes("backward_wall"),
+        "opt_ns": whole * table.shares,
+    }
+    column = {node: i for i, node in enumerate(measured.timed)}
+    return {
+        fact.node: {
+            **{
+                name: round(float(values[column[fact.node]])) if fact.node in column else 0
+                for name, values in times.items()
+            },
+            "saved_bytes": table.saved.get(fact.node, 0),
+        }
+        for fact in measured.facts
+    }
+
+
+def checks_csv(measured: Measurement) -> str:
+    """Return what head and tail took after each cut that was tried."""
+    return _csv([CHECKS, *([getattr(check, name) for name in CHECKS] for check in measured.checks)])
 
 
 def repeats_csv(measured: Measurement) -> str:

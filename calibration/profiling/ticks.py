@@ -9,14 +9,14 @@ user waits.
 
 from __future__ import annotations
 
-import operator
 import statistics
 import time
 from collections.abc import Callable
-from typing import Any
 
 import torch
 from torch import fx, nn
+
+from calibration.profiling.graph import at_the_root
 
 Clock = Callable[[], int]
 """Returns nanoseconds."""
@@ -33,24 +33,19 @@ def with_ticks(traced: fx.GraphModule, clock: Clock) -> fx.GraphModule:
     ``reads`` has one entry more than :func:`timed_nodes`; layer ``i`` took ``reads[i + 1] - reads[i]``,
     the cost of one clock read included.
     """
-    graph = fx.Graph()
+    plain, graph = at_the_root(traced), fx.Graph()
     made: dict[fx.Node, fx.Node] = {}
     reads: list[fx.Node] = []
-    root: dict[str, Any] = {}
-    for node in traced.graph.nodes:
+    for node in plain.graph.nodes:
         if node.op == "output":
             graph.output((fx.map_arg(node.args[0], made.__getitem__), tuple(reads)))
             continue
         if not reads and node.op != "placeholder":
             reads.append(graph.call_function(clock))
-        copy = made[node] = graph.node_copy(node, made.__getitem__)
-        if node.op in ("call_module", "get_attr"):
-            # Looking up self.a.b.c costs 0.3 us a dot, which the model as written does not pay: hang it at the root.
-            copy.target = f"part_{len(root)}"
-            root[copy.target] = operator.attrgetter(str(node.target))(traced)
+        made[node] = graph.node_copy(node, made.__getitem__)
         if reads:
             reads.append(graph.call_function(clock))
-    return fx.GraphModule(root, graph)
+    return fx.GraphModule(plain, graph)
 
 
 def timed_nodes(traced: fx.GraphModule) -> list[str]:

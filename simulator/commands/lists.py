@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import json
 import sys
-from typing import Any
+from typing import Annotated, Any
 
+import typer
 from pydantic_core import PydanticUndefined
+from rich.markup import escape
 from rich.table import Table
 
 from simulator.commands.options import JsonOption
 from simulator.commands.tables import wide_console
+from simulator.foundation.units import Dimension
+from simulator.profiles.hardware import Hardware, worst
 from simulator.profiles.library import Library
 from simulator.scenario.schema import ScenarioEntry
 from simulator.techniques.registry import installed, technique_class
@@ -69,33 +73,75 @@ def models(as_json: JsonOption = False) -> None:
     _print_rows("models", rows, as_json)
 
 
-def hardware(as_json: JsonOption = False) -> None:
-    """List the machines, with the evidence for their numbers."""
+def hardware(
+    name: Annotated[str | None, typer.Argument(help="One machine; all where none is named.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List the machines; of one, every number with its evidence.
+
+    The worst grade is that of all its numbers, of which a result may use only some.
+    """
     library = Library()
+    if name is not None:
+        _one_machine(library.hardware(name), as_json)
+        return
     rows: list[dict[str, Any]] = []
-    for name in library.hardware_names():
-        machine = library.hardware(name)
-        measured = sorted({row[0] for row in library.profiles() if row[3] == name})
+    for known in library.hardware_names():
+        machine = library.hardware(known)
+        profiled = {row[0] for row in library.profiles() if row[3] == known}
         rows.append(
             {
-                "name": name,
+                "name": known,
                 "machine": machine.title,
                 "memory_gib": round(machine.memory.value / 2**30, 2),
-                "idle_w": machine.idle.value,
-                "busy_w": machine.busy.value,
-                "layer times": "measured: " + ", ".join(measured) if measured else f"{_grade(machine.rates)} rates",
+                "profiled": len(profiled),
+                "rates": "no" if machine.rates is None else machine.rates.grade_of(machine.rates.operators),
+                "worst": worst(fact.grade for fact, _ in machine.numbers().values()),
             }
         )
     _print_rows("hardware", rows, as_json)
 
 
+def _one_machine(machine: Hardware, as_json: bool) -> None:
+    """Print every number of a machine with unit, grade and source."""
+    numbers = machine.numbers()
+    if as_json:
+        rows = {
+            key: {"value": fact.value, "unit": dimension.symbol, "grade": fact.grade, "source": fact.source.strip()}
+            for key, (fact, dimension) in numbers.items()
+        }
+        profiles = [
+            {"model": model, "input": size, "batch": batch}
+            for model, size, batch, where in Library().profiles()
+            if where == machine.name
+        ]
+        _print_json({"name": machine.name, "machine": machine.title, "numbers": rows, "profiles": profiles})
+        return
+    table = Table(title=f"{machine.name}: {machine.title}", title_justify="left", box=None)
+    table.add_column("number", style="cyan", no_wrap=True)
+    table.add_column("value", justify="right", no_wrap=True)
+    table.add_column("grade", no_wrap=True)
+    table.add_column("source")
+    told = ""
+    for key, (fact, dimension) in numbers.items():
+        source = " ".join(fact.source.split())
+        table.add_row(
+            key, _readable(fact.value, dimension), fact.grade, "the same" if source == told else escape(source)
+        )
+        told = source
+    wide_console().print(table)
+
+
+def _readable(value: float, dimension: Dimension) -> str:
+    """Write a number in the unit that hardware files use for its kind."""
+    unit = {"size": "GiB", "duration": "ms", "time per byte": "ms/MB", "compute rate": "GFLOP/s", "bandwidth": "GB/s"}
+    chosen = unit.get(dimension.name, dimension.symbol)
+    return f"{value / dimension.units[chosen]:.4g} {chosen}"
+
+
 def schema() -> None:
     """Print the JSON Schema of scenario files, for completion in editors."""
     _print_json(ScenarioEntry.model_json_schema())
-
-
-def _grade(rates: Any) -> str:
-    return "no" if rates is None else str(rates.grade)
 
 
 def _print_rows(name: str, rows: list[dict[str, Any]], as_json: bool) -> None:

@@ -83,7 +83,8 @@ def _overview(s: dict[str, Any]) -> Table:
     table.add_row("goodput", f"{s['goodput_per_s']:.4g} /s", deadline)
     nodes = [(name, joules) for name, joules in s["node_energy_j"].items()]
     most = ", ".join(f"{name} {joules:.4g} J" for name, joules in sorted(nodes, key=lambda kv: -kv[1])[:4])
-    table.add_row("energy", f"{s['energy_j']:.4g} J", most + (", ..." if len(nodes) > 4 else ""))
+    power = f" (power {s['power_grade']})" if s["power_grade"] else ""
+    table.add_row("energy", f"{s['energy_j']:.4g} J", most + (", ..." if len(nodes) > 4 else "") + power)
     table.add_row("  per request", f"{s['request_device_energy_j']:.4g} J", "added at the device, idle power apart")
     busy = sorted(s["node_utilisation"].items(), key=lambda kv: -kv[1])
     table.add_row("busiest node", f"{busy[0][1]:.1%}", ", ".join(f"{name} {share:.1%}" for name, share in busy[:4]))

@@ -118,7 +118,7 @@ class Node:
         work = seconds * self.slowdown
         if self.cold:
             if station.env._now > self._warm_until:
-                work += self.cold
+                work += self.facts.hardware.cold_start(work)
             ticket = station.submit(work)
             ends = ticket.finish if ticket.finish != math.inf else station.env._now + work
             self._warm_until = max(self._warm_until, ends + self.rest)

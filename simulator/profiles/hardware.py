@@ -62,6 +62,9 @@ class OperatorRate:
     """[FLOP/s]."""
     memory: float | None = None
     """[B/s]."""
+    grade: str | None = None
+    """Where it differs from that of the other classes."""
+    source: str = ""
 
 
 @dataclass(frozen=True)
@@ -99,6 +102,11 @@ class Rates:
             seconds += moved / rate.memory
         return seconds
 
+    def grade_of(self, operators: Iterable[str]) -> str:
+        """Return the weakest grade among the rates of *operators*."""
+        rates = (self.operators[name] for name in set(operators) if name in self.operators)
+        return worst([rate.grade or self.grade for rate in rates] or [self.grade])
+
 
 @dataclass(frozen=True)
 class Hardware:
@@ -117,13 +125,16 @@ class Hardware:
     receive: Fact
     """Power added while receiving [W]."""
     cold: Fact
-    """Added to the first job after ``rest`` [s]."""
+    """Added at most to the first job after ``rest`` [s]."""
     rest: Fact
     """How long a machine must rest to be cold [s]."""
     message: Fact
     """Software cost per message and end [s]."""
     byte: Fact
     """Software cost per byte and end [s/B]."""
+    wake: Fact | None = None
+    """What a job of no length costs more after a rest [s]. With it a cold job takes ``min(cold, wake + its own time)``
+    more, since what it touches has to be fetched anew; without it (nobody measured) any job takes ``cold`` more."""
     rates: Rates | None = None
     source: str = field(default="", compare=False)
     """File it was read from."""
@@ -134,9 +145,25 @@ class Hardware:
         return Software(self.message.value, self.byte.value)
 
     def facts(self) -> dict[str, Fact]:
-        """Return every number with its evidence, by name."""
-        names = ("memory", "idle", "busy", "transmit", "receive", "cold", "rest", "message", "byte")
-        return {name: getattr(self, name) for name in names}
+        """Return every number but the rates with its evidence, by name."""
+        return {name: fact for name in _FACTS if (fact := getattr(self, name)) is not None}
+
+    def cold_start(self, seconds: float) -> float:
+        """Return what a job of *seconds* takes longer on a machine that has rested [s]."""
+        return self.cold.value if self.wake is None else min(self.cold.value, self.wake.value + seconds)
+
+    def numbers(self) -> dict[str, tuple[Fact, Dimension]]:
+        """Return every number with its evidence and what it measures, by its place in the file."""
+        found = {".".join(_FACTS[name][0]): (fact, _FACTS[name][1]) for name, fact in self.facts().items()}
+        if self.rates is None:
+            return found
+        found["rates.launch"] = (Fact(self.rates.launch, self.rates.grade, self.rates.source), DURATION)
+        for name, rate in self.rates.operators.items():
+            grade, source = rate.grade or self.rates.grade, rate.source or self.rates.source
+            for kind, value, dimension in (("compute", rate.compute, COMPUTE), ("memory", rate.memory, BANDWIDTH)):
+                if value is not None:
+                    found[f"rates.operators.{name}.{kind}"] = (Fact(value, grade, source), dimension)
+        return found
 
 
 _FACTS: dict[str, tuple[tuple[str, ...], Dimension]] = {
@@ -146,6 +173,7 @@ _FACTS: dict[str, tuple[tuple[str, ...], Dimension]] = {
     "transmit": (("radio", "transmit"), POWER),
     "receive": (("radio", "receive"), POWER),
     "cold": (("cold", "cost"), DURATION),
+    "wake": (("cold", "wake"), DURATION),
     "rest": (("cold", "after"), DURATION),
     "message": (("software", "message"), DURATION),
     "byte": (("software", "byte"), PER_BYTE),
@@ -164,7 +192,12 @@ def read_hardware(path: Path) -> Hardware:
         raise ProfileError(f"{path}: cannot be read: {error}") from None
     if not isinstance(data, dict) or "name" not in data:
         raise ProfileError(f"{path}: a hardware file is a mapping with a name; see an example with: offing hardware")
-    facts = {name: _fact(path, data, keys, dimension) for name, (keys, dimension) in _FACTS.items()}
+    wakes = isinstance(data.get("cold"), Mapping) and "wake" in data["cold"]
+    facts = {
+        name: _fact(path, data, keys, dimension)
+        for name, (keys, dimension) in _FACTS.items()
+        if name != "wake" or wakes  # the one that a machine may lack
+    }
     rates = _rates(path, data["rates"]) if data.get("rates") else None
     return Hardware(name=str(data["name"]), title=str(data.get("title", "")), rates=rates, source=str(path), **facts)
 
@@ -188,17 +221,22 @@ def _quantity(path: Path, where: str, value: object, dimension: Dimension) -> fl
         raise ProfileError(f"{path}: {where}: {error}") from None
 
 
+def _operator_rate(path: Path, where: str, rate: Mapping[str, Any]) -> OperatorRate:
+    """Read the rates of one class, and its own grade and source where it has them: both or neither."""
+    own = {"grade", "source"} & set(rate)
+    if own and (len(own) == 1 or rate["grade"] not in GRADES):
+        raise ProfileError(f"{path}: {where} needs a source and a grade, one of {', '.join(GRADES)}, or neither")
+    compute, memory = (
+        None if rate.get(kind) is None else _quantity(path, f"{where}.{kind}", rate[kind], dimension)
+        for kind, dimension in (("compute", COMPUTE), ("memory", BANDWIDTH))
+    )
+    return OperatorRate(compute, memory, str(rate["grade"]) if own else None, str(rate["source"]) if own else "")
+
+
 def _rates(path: Path, data: Mapping[str, Any]) -> Rates:
     try:
         operators = {
-            str(name): OperatorRate(
-                **{
-                    kind: _quantity(path, f"rates.operators.{name}.{kind}", text, dimension)
-                    for kind, dimension in (("compute", COMPUTE), ("memory", BANDWIDTH))
-                    if (text := rate.get(kind)) is not None
-                }
-            )
-            for name, rate in data["operators"].items()
+            str(name): _operator_rate(path, f"rates.operators.{name}", rate) for name, rate in data["operators"].items()
         }
         launch = _quantity(path, "rates.launch", data["launch"], DURATION)
         if data["grade"] not in GRADES:

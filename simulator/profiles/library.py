@@ -7,18 +7,21 @@ files' schema is in ``docs/reference/profile_schema.md``.
 from __future__ import annotations
 
 import csv
+import io
 import json
+import math
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from simulator.foundation.errors import ProfileError, did_you_mean
 from simulator.profiles.hardware import Hardware, read_hardware
-from simulator.profiles.model import Layer, LayerTimes, ModelProfile
+from simulator.profiles.model import Layer, LayerTimes, ModelProfile, TrainingTimes
 
-SCHEMA_VERSION = "1"
+SCHEMA_VERSIONS = ("1", "2")
+"""Versions of the profile files that are read; the second adds training."""
 
 
 def shipped() -> Path:
@@ -120,7 +123,7 @@ class Library:
         return [
             _Key.of(path)
             for path in sorted((self.folder / "profiles").glob("*/*_b*.csv"))
-            if not path.name.endswith(".repeats.csv")
+            if not path.name.endswith((".repeats.csv", ".checks.csv"))
         ]
 
 
@@ -157,41 +160,130 @@ def read_profile(path: Path) -> ModelProfile:
         ProfileError: if the file cannot be read, or a row is malformed; the message has its line.
     """
     key = _Key.of(path)
-    try:
-        with path.open(encoding="utf-8", newline="") as stream:
-            rows = list(csv.DictReader(stream))
-    except OSError as error:
-        raise ProfileError(f"{path}: cannot be read: {error}") from None
+    rows = _table(path)
     if not rows:
-        raise ProfileError(f"{path}: the profile is empty")
+        raise ProfileError(f"{path}: the profile is empty; take it again with: offing profile {key.model}")
     facts = machine_facts(path)
     entry = facts.get("profiles", {}).get(path.stem, {})
+    if entry.get("nodes") not in (None, len(rows)):
+        raise ProfileError(
+            f"{path}: {len(rows)} rows, and machine.json says {entry['nodes']}: one of them is truncated or of another "
+            f"run; take it again with: offing profile {key.model}"
+        )
     tick = _number(path, {**facts, **entry}, "tick_overhead_ns") or 0.0
     layers: list[Layer] = []
     seconds: list[float] = []
+    timed: list[Mapping[str, str]] = []
     source, source_bytes = "", 0.0
     for line, row in enumerate(rows, start=2):
         try:
-            if row["schema_version"] != SCHEMA_VERSION:
-                raise ValueError(f"schema_version {row['schema_version']!r}, this program reads {SCHEMA_VERSION}")
+            _complete(row)
             if row["op"] == "placeholder":
-                source, source_bytes = row["node"], float(row["out_bytes"])
+                source, source_bytes = row["node"], _amount(row, "out_bytes")
                 continue
             layers.append(_layer(row))
-            seconds.append(max(0.0, float(row["fwd_cpu_ns"]) - tick) * 1e-9)
+            seconds.append(max(0.0, _amount(row, "fwd_cpu_ns") - tick) * 1e-9)
+            timed.append(row)
         except (KeyError, ValueError, TypeError) as error:
-            raise ProfileError(f"{path}:{line}: malformed row: {error}") from None
+            raise ProfileError(
+                f"{path}:{line}: malformed row: {error}; take it again with: offing profile {key.model}"
+            ) from None
     load, first, warm = (_number(path, entry, name) for name in ("load_ns", "first_call_ns", "warm_call_ns"))
     times = LayerTimes(
         key.hardware,
         tuple(seconds),
-        _repeats(path, layers, tick),
+        _repeats(path, source, layers, tick),
         "measured",
         path.name,
         None if load is None else load * 1e-9,
         None if first is None or warm is None else max(0.0, first - warm) * 1e-9,
+        _training(path, timed, {**facts, **entry}, 2 + len(rows) - len(timed)),
     )
     return ModelProfile(key.model, source, source_bytes, tuple(layers), key.batch, key.input, {key.hardware: times})
+
+
+def _table(path: Path) -> list[dict[str, str]]:
+    """Return the rows of a profile's table.
+
+    Raises:
+        ProfileError: if it is no table, or its last line does not end: a number there may have lost digits.
+    """
+    try:
+        with path.open(encoding="utf-8", newline="") as stream:
+            text = stream.read()
+        rows = list(csv.DictReader(io.StringIO(text, newline="")))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise ProfileError(f"{path}: cannot be read: {error}") from None
+    if text and not text.endswith("\n"):
+        raise ProfileError(f"{path}: its last line has no end: the file is truncated; take the profile again")
+    return rows
+
+
+def _amount(row: Mapping[str, str], name: str) -> float:
+    """Return a time or size.
+
+    Raises:
+        KeyError: if the table has no such column.
+        ValueError: unless it is a finite number of at least 0.
+    """
+    try:
+        value = float(row[name])
+    except (TypeError, ValueError):
+        value = math.nan
+    if not 0.0 <= value < math.inf:
+        raise ValueError(f"{name} is {row[name]!r}, expected a number of at least 0")
+    return value
+
+
+def _complete(row: Mapping[str, str | None]) -> None:
+    """Refuse a row of another schema version, one that breaks off, or one without a time.
+
+    Raises:
+        ValueError: with what is wrong.
+    """
+    version = row.get("schema_version")
+    if version not in SCHEMA_VERSIONS:
+        known = " and ".join(SCHEMA_VERSIONS)
+        raise ValueError(f"schema_version {version!r}, this program reads {known}")
+    missing = [str(name) for name, text in row.items() if text is None]
+    if missing:
+        raise ValueError(f"it breaks off before {missing[0]}: the file is truncated")
+    if row.get("fwd_cpu_ns") == "":
+        raise ValueError(f"{row.get('node')} has no time (fwd_cpu_ns is empty)")
+
+
+_LEARNED = ("train_fwd_ns", "bwd_ns", "opt_ns", "saved_bytes")
+
+
+def _training(
+    path: Path, rows: Sequence[Mapping[str, str]], facts: Mapping[str, Any], first: int
+) -> TrainingTimes | None:
+    """Return the times of training, less what reading the clock cost; None where the file has none.
+
+    Raises:
+        ProfileError: if some rows have them and others not, or one is no number.
+    """
+    if not any(row.get(name) for row in rows for name in _LEARNED):
+        return None
+    step = facts.get("training") or {}
+    if not isinstance(step, Mapping):
+        raise ProfileError(f"{path.with_name('machine.json')}: {path.stem}: training is {step!r}, expected a mapping")
+    tick = _number(path, step, "tick_overhead_ns") or 0.0
+    hook = _number(path, facts, "bwd_call_overhead_ns") or 0.0
+    less = dict(zip(_LEARNED, (tick, hook, 0.0, 0.0), strict=True))
+    columns: dict[str, list[float]] = {name: [] for name in _LEARNED}
+    for line, row in enumerate(rows, start=first):
+        for name, values in columns.items():
+            try:
+                values.append(max(0.0, _amount(row, name) - less[name]))
+            except (KeyError, ValueError):
+                raise ProfileError(
+                    f"{path}:{line}: {row['node']} has no time in training ({name} is {row.get(name)!r}), and other "
+                    "rows have; take it again with training"
+                ) from None
+    forward, backward, optimizer = (tuple(ns * 1e-9 for ns in columns[name]) for name in _LEARNED[:3])
+    loss = _number(path, step, "loss_ns") or 0.0
+    return TrainingTimes(forward, backward, optimizer, tuple(columns["saved_bytes"]), loss * 1e-9)
 
 
 def _layer(row: Mapping[str, str]) -> Layer:
@@ -200,10 +292,10 @@ def _layer(row: Mapping[str, str]) -> Layer:
         kind=row["kind"],
         operator=row["operator"],
         parents=tuple(row["parents"].split("|")) if row["parents"] else (),
-        flops=float(row["flops"]),
-        in_bytes=float(row["in_bytes"]),
-        out_bytes=float(row["out_bytes"]),
-        param_bytes=float(row["param_bytes"]),
+        flops=_amount(row, "flops"),
+        in_bytes=_amount(row, "in_bytes"),
+        out_bytes=_amount(row, "out_bytes"),
+        param_bytes=_amount(row, "param_bytes"),
         alias=row["alias"] == "1",
         cut_ok=row["cut_ok"] == "1",
     )
@@ -216,29 +308,34 @@ def machine_facts(path: Path) -> dict[str, Any]:
         return {}
     try:
         facts = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, json.JSONDecodeError) as error:
+    except (OSError, ValueError) as error:
         raise ProfileError(f"{file}: cannot be read: {error}") from None
+    entries = facts.get("profiles", {}) if isinstance(facts, dict) else None
+    if not isinstance(entries, dict) or not all(isinstance(entry, dict) for entry in entries.values()):
+        raise ProfileError(f"{file}: expected a mapping with a mapping per profile under profiles; take it again")
     return dict(facts)
 
 
 def _number(path: Path, entry: Mapping[str, Any], name: str) -> float | None:
     """Return a number of ``machine.json``, None where it has none."""
     try:
-        return None if entry.get(name) is None else float(entry[name])
-    except (TypeError, ValueError):
+        return None if entry.get(name) is None else _amount(entry, name)
+    except ValueError:
         file = path.with_name("machine.json")
         raise ProfileError(f"{file}: {path.stem}: {name} is {entry[name]!r}, expected whole nanoseconds") from None
 
 
-def _repeats(path: Path, layers: Sequence[Layer], tick: float) -> tuple[tuple[float, ...], ...]:
+def _repeats(path: Path, source: str, layers: Sequence[Layer], tick: float) -> tuple[tuple[float, ...], ...]:
     file = path.with_name(path.stem + ".repeats.csv")
     if not file.is_file():
         return ()
-    with file.open(encoding="utf-8", newline="") as stream:
-        rows = list(csv.DictReader(stream))
+    rows, names = _table(file), {source, *(layer.name for layer in layers)}
+    strange = sorted(set(map(str, rows[0] if rows else ())) ^ names)
+    if strange:
+        raise ProfileError(f"{file}: does not fit {path.name}: '{strange[0]}' is in one of them; is one truncated?")
     try:
-        return tuple(tuple(max(0.0, float(row[layer.name]) - tick) * 1e-9 for layer in layers) for row in rows)
-    except (KeyError, ValueError, TypeError) as error:
+        return tuple(tuple(max(0.0, _amount(row, layer.name) - tick) * 1e-9 for layer in layers) for row in rows)
+    except ValueError as error:
         raise ProfileError(f"{file}: does not fit {path.name}: {error}") from None
 
 
@@ -266,6 +363,11 @@ def _around(name: str, sizes: Sequence[int], batch: int) -> tuple[int, int]:
 
 def _between(low: ModelProfile, high: ModelProfile, batch: int) -> ModelProfile:
     """Return the profile on the line from *low* to *high*."""
+    if [(a.name, a.parents) for a in low.layers] != [(b.name, b.parents) for b in high.layers]:
+        raise ProfileError(
+            f'the profiles of "{low.name}" at batch {low.batch} and {high.batch} hold different graphs; take them '
+            "again with one version of the model"
+        )
     weight = (batch - low.batch) / (high.batch - low.batch)
 
     def mix(a: float, b: float) -> float:
@@ -296,6 +398,26 @@ def _between(low: ModelProfile, high: ModelProfile, batch: int) -> ModelProfile:
             f"between batch {low.batch} and {high.batch}",
             mix_known(a.load, b.load),
             mix_known(a.first_call, b.first_call),
+            _mixed(a.training, b.training, mix),
         )
     size = mix(low.input_bytes, high.input_bytes)
     return replace(low, input_bytes=size, layers=layers, batch=batch, measured=measured)
+
+
+def _mixed(
+    a: TrainingTimes | None, b: TrainingTimes | None, mix: Callable[[float, float], float]
+) -> TrainingTimes | None:
+    """Return the training times on the line between two batches, None unless both ends know them."""
+    if a is None or b is None:
+        return None
+
+    def each(one: tuple[float, ...], other: tuple[float, ...]) -> tuple[float, ...]:
+        return tuple(mix(x, y) for x, y in zip(one, other, strict=True))
+
+    return TrainingTimes(
+        each(a.forward, b.forward),
+        each(a.backward, b.backward),
+        each(a.optimizer, b.optimizer),
+        each(a.saved_bytes, b.saved_bytes),
+        mix(a.loss, b.loss),
+    )

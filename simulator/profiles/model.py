@@ -53,6 +53,26 @@ class Cut:
 
 
 @dataclass(frozen=True)
+class TrainingTimes:
+    """Seconds per layer of one training step on one machine, and what it keeps in memory; all of shape (layers,)."""
+
+    forward: tuple[float, ...]
+    """Forward as it is in training (batch norm takes statistics, tensors are kept) [s]."""
+    backward: tuple[float, ...]
+    optimizer: tuple[float, ...]
+    """The layer's part of the optimiser's step (SGD with momentum) [s]."""
+    saved_bytes: tuple[float, ...]
+    """What the layer keeps between forward and backward [B]."""
+    loss: float = 0.0
+    """The loss, forward and backward, and the start of autograd: once a step, where the last layer is [s]."""
+
+    @property
+    def total(self) -> float:
+        """One whole training step [s]."""
+        return math.fsum((*self.forward, *self.backward, *self.optimizer, self.loss))
+
+
+@dataclass(frozen=True)
 class LayerTimes:
     """Seconds per layer on one machine, with the repeats to resample from."""
 
@@ -67,6 +87,8 @@ class LayerTimes:
     """What it takes to load the whole model's weights from memory-cached storage [s]; None where nobody measured."""
     first_call: float | None = None
     """What the whole model's first call takes longer than a warm one [s]; None where nobody measured."""
+    training: TrainingTimes | None = None
+    """The same machine's times in training; None where nobody measured."""
 
     def prefix(self, repeat: int | None = None) -> list[float]:
         """Return the time until each cut [s], shape (layers + 1,): of the medians, or of one repeat."""
@@ -221,7 +243,8 @@ class ModelProfile:
                 load = times.load * slower
             if first_call is None and times.first_call is not None:
                 first_call = times.first_call * slower
-        return LayerTimes(hardware.name, seconds, repeats, rates.grade, rates.source, load, first_call)
+        grade = rates.grade_of(layer.operator for layer in self.layers)
+        return LayerTimes(hardware.name, seconds, repeats, grade, rates.source, load, first_call)
 
 
 def _ratio(here: float, there: float) -> float:

@@ -11,7 +11,7 @@ import hashlib
 import json
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from importlib.metadata import version
@@ -257,6 +257,7 @@ class Results:
             **{key: self.meta[key] for key in ("warmup", "warmup_s")},
             "warmup_requests": int((~kept).sum()),
             "grade": worst(nodes["grade"]),
+            "power_grade": _power_grade(self.provenance),
             "requests": int(kept.sum()),
             "outcomes": dict(zip(names.tolist(), counts.tolist(), strict=True)),
             "latency_mean_s": _mean(latency),
@@ -287,6 +288,13 @@ class Results:
             "inputs": self.meta.get("inputs", []),
             "warnings": warnings(self.meta, unstable, set(nodes["node"].tolist())),
         }
+
+
+def _power_grade(provenance: Mapping[str, Any]) -> str | None:
+    """Return the weakest grade of what the energy rests on besides time; None where a saved run does not say."""
+    powers = ("idle", "busy", "transmit", "receive")
+    grades = [machine[name]["grade"] for machine in provenance.get("hardware", {}).values() for name in powers]
+    return worst(grades) if grades else None
 
 
 def saved_seeds(folder: Path) -> list[Path]:

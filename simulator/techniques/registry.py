@@ -8,6 +8,9 @@ Ours are registered in the same way as a third party's::
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Callable, Iterable
+from functools import lru_cache
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
@@ -27,12 +30,18 @@ def installed() -> dict[str, EntryPoint]:
         RegistryError: if two distributions give one name, naming both.
     """
     found: dict[str, EntryPoint] = {}
-    for point in sorted(entry_points(group=GROUP), key=lambda point: (point.name, point.value)):
+    for point in sorted(_registered(entry_points, tuple(sys.path)), key=lambda point: (point.name, point.value)):
         other = found.get(point.name)
         if other is not None and other.value != point.value:
             raise RegistryError(f'two techniques are named "{point.name}": {other.value} and {point.value}')
         found[point.name] = point
     return found
+
+
+@lru_cache(maxsize=1)
+def _registered(scan: Callable[..., Iterable[EntryPoint]], _path: tuple[str, ...]) -> tuple[EntryPoint, ...]:
+    """Read what is installed: 10 ms, most of a small run; so once for each state of the path it is found on."""
+    return tuple(scan(group=GROUP))
 
 
 def technique_class(name: str) -> type[Technique]:

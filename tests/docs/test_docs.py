@@ -34,7 +34,11 @@ PAGES = sorted([*ROOT.glob("*.md"), *(p for p in ROOT.glob("docs/**/*.md") if "_
 FENCE = re.compile(r"^( *)```(\S*) *([^\n]*)\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
 FILE = re.compile(r"#\s*([\w./-]+\.(?:yaml|csv|json|py|toml))\s*$", re.MULTILINE)
 NOT_RUN = re.compile(r"<!-- not run here: (.+) -->\s*\Z")
-NEEDS_DATA = {"docs/how-to/profile_a_model.md"}
+NEEDS_DATA = {
+    "docs/how-to/profile_a_model.md",
+    "docs/explanation/exits_and_variants_measured.md",
+    "docs/explanation/unseen_devices.md",
+}
 
 
 @dataclass(frozen=True)

@@ -185,6 +185,15 @@ def test_a_rested_machine_is_cold_once():
     assert play(scenario.with_(every), ("pi", 0, 3)).requests["latency_s"].tolist() == pytest.approx([0.65, 0.6, 0.6])
 
 
+@pytest.mark.parametrize(("wake", "more"), [(None, 0.7), (0.05, 0.65), (0.3, 0.7)])
+def test_a_short_job_is_not_charged_more_than_waking_and_its_own_time(wake, more):
+    """0.6 s of work on a machine that rested: at most 0.7 s more, or its own time and what waking takes."""
+    facts = {"cold": 0.7, "rest": 0.3} | ({} if wake is None else {"wake": wake})
+    library = Library(models=tiny().library.models, machines=[machine("board", **facts), machine("rack")])
+    scenario = Scenario.from_dict(tiny().document.data, library)
+    assert play(scenario, ("pi", 0, 3)).requests["latency_s"].iloc[0] == pytest.approx(0.6 + more)
+
+
 # -- traces at their instant ---------------------------------------------------------------------------------------
 
 

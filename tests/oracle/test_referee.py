@@ -71,6 +71,7 @@ class NodeFacts:
     slowdown: float
     seconds: list[float]
     cold: float
+    wake: float
     rest: float
     last_end: float = -np.inf
     present: int = 0
@@ -123,14 +124,15 @@ def make_world(seed: int, traces: bool) -> tuple[World, Scenario]:
     for name in (*devices, "edge", "cloud"):
         pace = 1.0 if name in devices else 0.2
         seconds = (pace * rng.uniform(1e-3, 0.1, layers)).tolist()
-        cold, rest = float(rng.choice([0.0, 0.004])), float(rng.uniform(0.01, 1.0))
+        cold, rest = float(rng.choice([0.0, 0.004, 0.03])), float(rng.uniform(0.01, 1.0))
+        wake = float(rng.choice([0.001, 0.01, np.inf]))
         slots, partitioned = int(rng.integers(1, 4)), bool(rng.integers(0, 2))
-        node = NodeFacts(slots, steps(rng, 0.5, 1.0, traces), 1.7 if partitioned else 1.0, seconds, cold, rest)
+        node = NodeFacts(slots, steps(rng, 0.5, 1.0, traces), 1.7 if partitioned else 1.0, seconds, cold, wake, rest)
         if not traces:
             node.share = Steps([(np.inf, 1.0)])
         world.nodes[name] = node
         times[name] = seconds
-        machines.append(machine(name, cold=cold, rest=rest))
+        machines.append(machine(name, cold=cold, rest=rest, **({} if np.isinf(wake) else {"wake": wake})))
         entry = {"kind": "device" if name in devices else "server", "hardware": name, "slots": slots}
         if partitioned:
             entry |= {"concurrency": "partitioned", "slowdown": 1.7}
@@ -223,7 +225,7 @@ class Textbook:
     def compute(self, node: NodeFacts, start: int, stop: int):
         work = sum(node.seconds[start:stop]) * node.slowdown
         if node.present == 0 and self.env.now > node.last_end + node.rest:
-            work += node.cold
+            work += min(node.cold, node.wake + work)
         node.present += 1
         with node.resource.request() as turn:
             yield turn
@@ -299,7 +301,9 @@ def test_the_worlds_are_worth_refereeing():
     assert any(wire.burst for wire in wires)
     assert any(0 < edge < cloud < len(world.sizes) - 1 for world, _ in worlds for edge, cloud in world.cuts.values())
     assert any(link["duplex"] == "half" for world, _ in worlds for link in world.data["links"].values())
-    assert any(node.cold for world, _ in worlds for node in world.nodes.values())
+    nodes = [node for world, _ in worlds for node in world.nodes.values()]
+    assert any(node.cold for node in nodes)
+    assert any(node.wake + min(node.seconds) < node.cold for node in nodes)  # and the other form of it matters
     queued = sum((with_traces(Simulation(s), w).run().requests["queue_s"] > 1e-3).sum() for w, s in worlds[:10])
     assert queued > 100
 

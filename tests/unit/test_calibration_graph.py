@@ -208,7 +208,7 @@ def test_flops_of_vgg16_in_closed_form():
 
 
 def test_a_model_that_does_not_accept_the_input():
-    with pytest.raises(ProfileError, match="CifarVGG does not accept the input 1x3x64x64"):
+    with pytest.raises(ProfileError, match="ImageClassifier does not accept the input 1x3x64x64"):
         trace(ZOO["vgg5"].build(), torch.zeros(1, 3, 64, 64))
 
 

@@ -19,10 +19,11 @@ import typer  # noqa: E402
 from torch import nn  # noqa: E402
 from typer.testing import CliRunner  # noqa: E402
 
-from calibration.profiling import loading, machine, profiler, store  # noqa: E402
+from calibration.profiling import costs, loading, machine, profiler, store  # noqa: E402
 from calibration.profiling.commands import profile  # noqa: E402
-from calibration.profiling.profiler import Timing, measure  # noqa: E402
+from calibration.profiling.profiler import How, measure  # noqa: E402
 from calibration.profiling.ticks import CPU, WALL, tick_overhead_ns, timed_nodes, with_ticks  # noqa: E402
+from calibration.profiling.timing import Timing  # noqa: E402
 from calibration.zoo import Recipe  # noqa: E402
 from simulator.foundation.errors import ProfileError  # noqa: E402
 from simulator.profiles.library import read_profile  # noqa: E402
@@ -39,8 +40,10 @@ def tiny():
 def a_wide_gate(monkeypatch):
     """What is tested here is the machinery; a busy machine must not decide, nor the tests' own process be changed."""
     monkeypatch.setattr(profiler, "GATE", 10.0)
+    monkeypatch.setattr(profiler.learning, "GATE", 10.0)
     monkeypatch.setattr(profiler, "steady_memory", lambda: True)
     monkeypatch.setattr(loading, "STARTS", 1)
+    monkeypatch.setattr(costs, "measure_costs", lambda *_: {})
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +51,7 @@ def measured():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(profiler, "GATE", 10.0)
         patch.setattr(profiler, "steady_memory", lambda: True)
-        return measure(Recipe("tiny", TINY, (256,)), repeats=5)
+        return measure(Recipe("tiny", TINY, (256,)), how=How(repeats=5))[0]
 
 
 def test_the_verb_writes_what_the_simulator_reads(tmp_path, capsys):
@@ -58,6 +61,7 @@ def test_the_verb_writes_what_the_simulator_reads(tmp_path, capsys):
     assert said["file"] == str(folder / "tiny_256_b2.csv")
     assert sorted(path.name for path in folder.iterdir()) == [
         "machine.json",
+        "tiny_256_b2.checks.csv",
         "tiny_256_b2.csv",
         "tiny_256_b2.repeats.csv",
     ]
@@ -76,14 +80,14 @@ def test_the_verb_writes_what_the_simulator_reads(tmp_path, capsys):
 
 
 def test_load_and_first_call_can_be_taken_again_alone(measured, tmp_path, capsys):
-    path = store.save(measured, machine.machine_facts(1), tmp_path, "here")
+    path = store.save(measured, machine.machine_facts(1), tmp_path / "here")
     before = {file.name: file.read_text() for file in (tmp_path / "here").iterdir()}
     profile(TINY, input_shape="1x256", hardware="here", out=tmp_path, load_only=True)
     assert "first call" in capsys.readouterr().out
     after = {file.name: file.read_text() for file in (tmp_path / "here").iterdir()}
     old, new = (json.loads(files.pop("machine.json"))["profiles"]["tiny_256_b1"] for files in (before, after))
     assert before == after, "the tables stay as they were"
-    added = {"load_ns", "first_call_ns", "warm_call_ns", "starts", "load_date"}
+    added = {"load_ns", "first_call_ns", "warm_call_ns", "switch_ns", "switch_call_ns", "starts", "load_date"}
     assert set(new) - set(old) == added
     assert {key: new[key] for key in old} == old
     assert read_profile(path).measured["here"].load > 0
@@ -91,7 +95,7 @@ def test_load_and_first_call_can_be_taken_again_alone(measured, tmp_path, capsys
 
 def test_load_and_first_call_of_a_profile_that_is_not_there(tmp_path):
     with pytest.raises(ProfileError, match=r'no profile "tiny_256_b3" below .*here to add to \(there: none\)'):
-        store.add({}, machine.machine_facts(1), tmp_path, "here", "tiny_256_b3")
+        store.add({}, machine.machine_facts(1), tmp_path / "here", "tiny_256_b3")
     with pytest.raises(ProfileError, match="take it without --load-only"):
         profile(TINY, input_shape="3x256", hardware="here", out=tmp_path, load_only=True)
     assert not list(tmp_path.iterdir())
@@ -179,14 +183,18 @@ def test_csv_columns_are_the_contract(measured):
     header, first, second, *_ = csv.reader(store.profile_csv(measured).splitlines())
     assert ",".join(header) == (
         "schema_version,model,batch,idx,node,op,kind,operator,target,parents,out_shape,flops,in_bytes,out_bytes,params,"
-        "param_bytes,alias,cut_ok,fwd_ns,fwd_mad_ns,fwd_p90_ns,fwd_cpu_ns,reps,live_n,live_bytes"
+        "param_bytes,alias,cut_ok,fwd_ns,fwd_mad_ns,fwd_p90_ns,fwd_cpu_ns,reps,live_n,live_bytes,train_fwd_ns,bwd_ns,"
+        "bwd_wall_ns,opt_ns,saved_bytes"
     )
     row = dict(zip(header, second, strict=True))
     assert dict(zip(header, first, strict=True))["op"] == "placeholder"
-    assert (row["schema_version"], row["model"], row["idx"], row["parents"]) == ("1", "tiny", "1", "input_1")
+    assert (row["schema_version"], row["model"], row["idx"], row["parents"]) == ("2", "tiny", "1", "input_1")
     assert (row["params"], row["param_bytes"]) == (str(256 * 512 + 512), str(4 * (256 * 512 + 512)))
     assert json.loads(row["out_shape"]) == [[1, 512]]
-    assert all(row[name].isdigit() for name in header if name.endswith(("_ns", "_bytes")))
+    assert all(row[name].isdigit() for name in header[:-5] if name.endswith(("_ns", "_bytes")))
+    assert [row[name] for name in header[-5:]] == [""] * 5, (
+        "training was not measured, which is not the same as no time"
+    )
 
 
 def test_repeats_have_a_row_per_round_and_their_median_is_in_the_csv(measured):
@@ -232,13 +240,13 @@ def attempts(monkeypatch, additivities):
     """Make the profiler's attempts come out with these additivities."""
     made = iter(timing([[round(1000 * (1 + value))]] * 3, plain=1000) for value in additivities)
     monkeypatch.setattr(profiler, "GATE", 0.03)
-    monkeypatch.setattr(profiler, "_attempt", lambda *_: next(made))
+    monkeypatch.setattr(profiler, "_forward", lambda *_: [next(made)])
     return made
 
 
 def test_it_retries_until_the_gate_is_passed(monkeypatch):
     left = attempts(monkeypatch, [0.08, -0.05, 0.02, 0.0])
-    summary = measure(Recipe("tiny", TINY, (256,)), repeats=3).summary
+    summary = measure(Recipe("tiny", TINY, (256,)), how=How(repeats=3))[0].summary
     assert (summary["retries"], summary["additivity"]) == (2, 0.02)
     assert len(list(left)) == 1
 
@@ -252,9 +260,9 @@ def test_after_five_retries_nothing_is_written(monkeypatch, tmp_path):
 
 def test_accept_keeps_the_best_attempt_and_says_so(monkeypatch):
     attempts(monkeypatch, [0.08, -0.05, 0.06, 0.07, 0.09, 0.2])
-    summary = measure(Recipe("tiny", TINY, (256,)), repeats=3, accept=True).summary
+    summary = measure(Recipe("tiny", TINY, (256,)), how=How(repeats=3, accept=True))[0].summary
     assert summary["additivity"] == -0.05
-    assert summary["flags"][0] == "accepted with additivity -5.0%, beyond 3%"
+    assert summary["flags"][0] == "accepted with the forward pass's additivity -5.0%, beyond 3%"
 
 
 def test_a_shared_core_and_a_moving_machine_are_flagged(monkeypatch):
@@ -262,32 +270,27 @@ def test_a_shared_core_and_a_moving_machine_are_flagged(monkeypatch):
     monkeypatch.setattr(Timing, "wall_ratio", 1.2)
     kernels = iter([{"matmul_256_ns": 100}, {"matmul_256_ns": 110}])
     monkeypatch.setattr(profiler, "reference_kernels", lambda _: next(kernels))
-    flags = measure(Recipe("tiny", TINY, (256,)), repeats=3).summary["flags"]
+    flags = measure(Recipe("tiny", TINY, (256,)), how=How(repeats=3))[0].summary["flags"]
     assert [flag.split(",")[0] for flag in flags] == ["wall/CPU 1.20", "reference kernels moved +10.0%"]
 
 
 def test_with_two_threads_the_wall_clock_judges():
     threads = torch.get_num_threads()
     try:
-        assert measure(Recipe("tiny", TINY, (256,)), threads=2, repeats=3).summary["clock"] == "wall"
+        assert measure(Recipe("tiny", TINY, (256,)), how=How(threads=2, repeats=3))[0].summary["clock"] == "wall"
     finally:
         torch.set_num_threads(threads)
 
 
-def test_too_few_repeats_are_refused():
-    with pytest.raises(ProfileError, match="need --repeats >= 3"):
-        measure(Recipe("tiny", TINY, (256,)), repeats=2)
-
-
 def test_a_wrong_input_is_refused_with_torchs_reason():
     with pytest.raises(ProfileError, match=r"Sequential does not accept the input 1x99: .*shapes cannot be multiplied"):
-        measure(Recipe("tiny", TINY, (99,)), repeats=3)
+        measure(Recipe("tiny", TINY, (99,)), how=How(repeats=3))
 
 
 def test_a_second_profile_joins_the_first(measured, tmp_path):
     facts = machine.machine_facts(1)
-    store.save(measured, facts, tmp_path, "here")
-    store.save(replace(measured, batch=8), facts, tmp_path, "here")
+    store.save(measured, facts, tmp_path / "here")
+    store.save(replace(measured, batch=8), facts, tmp_path / "here")
     entries = json.loads((tmp_path / "here" / "machine.json").read_text())
     assert list(entries["profiles"]) == ["tiny_256_b1", "tiny_256_b8"]
     assert entries["tick_overhead_ns"] == measured.timing.tick_ns
@@ -295,16 +298,16 @@ def test_a_second_profile_joins_the_first(measured, tmp_path):
 
 def test_another_machines_folder_is_refused(measured, tmp_path):
     facts = machine.machine_facts(1)
-    store.save(measured, facts | {"cpu": "Other"}, tmp_path, "here")
+    store.save(measured, facts | {"cpu": "Other"}, tmp_path / "here")
     with pytest.raises(ProfileError, match='"here" holds profiles taken with cpu Other, and this is'):
-        store.save(measured, facts, tmp_path, "here")
+        store.save(measured, facts, tmp_path / "here")
 
 
 def test_a_broken_machine_file_is_named(measured, tmp_path):
     (tmp_path / "here").mkdir()
     (tmp_path / "here" / "machine.json").write_text("{")
     with pytest.raises(ProfileError, match=r"machine\.json is not valid JSON"):
-        store.save(measured, machine.machine_facts(1), tmp_path, "here")
+        store.save(measured, machine.machine_facts(1), tmp_path / "here")
 
 
 def test_a_failure_while_writing_leaves_nothing(measured, tmp_path, monkeypatch):
@@ -313,7 +316,7 @@ def test_a_failure_while_writing_leaves_nothing(measured, tmp_path, monkeypatch)
 
     monkeypatch.setattr(store.os, "replace", full)
     with pytest.raises(ProfileError, match="No space left on device"):
-        store.save(measured, machine.machine_facts(1), tmp_path, "here")
+        store.save(measured, machine.machine_facts(1), tmp_path / "here")
     assert not list((tmp_path / "here").iterdir())
 
 
@@ -370,3 +373,112 @@ print(fresh, min(faults() for _ in range(5)))
 def test_reference_kernels_are_timed():
     kernels = machine.reference_kernels(CPU, repeats=3, warm_up=1)
     assert all(value > 0 and math.isfinite(value) for value in kernels.values())
+
+
+# -- training, splits and several batches --------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def learned():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(profiler, "GATE", 10.0)
+        patch.setattr(profiler.learning, "GATE", 10.0)
+        patch.setattr(profiler, "steady_memory", lambda: True)
+        return measure(Recipe("tiny", TINY, (256,)), [1, 4], how=How(repeats=5, splits=1), training=True)
+
+
+def test_training_is_in_the_file_and_the_simulator_takes_off_what_reading_cost(learned, tmp_path):
+    facts = machine.machine_facts(1)
+    one, four = learned
+    assert (one.batch, four.batch) == (1, 4)
+    for measured in learned:
+        path = store.save(measured, facts, tmp_path / "here")
+        rows = list(csv.DictReader(path.read_text().splitlines()))[1:]
+        times = read_profile(path).measured["here"].training
+        table = measured.training
+        for i, row in enumerate(rows):
+            assert times.forward[i] == pytest.approx(max(0, int(row["train_fwd_ns"]) - table.timing.tick_ns) * 1e-9)
+            assert times.backward[i] == pytest.approx(max(0, int(row["bwd_ns"]) - table.timing.hook_ns) * 1e-9)
+        assert times.total == pytest.approx(table.timing.sum_ns * 1e-9, abs=1e-8)  # the file has whole nanoseconds
+        assert times.optimizer[1] == 0, "no parameters, nothing for the optimiser to do"
+        assert sum(times.optimizer) == pytest.approx(table.timing.median("optimizer") * 1e-9, abs=1e-8)
+        step = measured.summary["training"]
+        assert step["peak_bytes"] > measured.summary["peak_activation_bytes"] > measured.batch * 256 * 4
+    entry = store.entry_of(tmp_path / "here", "tiny_256_b4")
+    assert entry["bwd_call_overhead_ns"] > 0
+    assert store.entry_of(tmp_path / "here", "tiny_256_b2") is None
+
+
+def test_parts_of_a_split_model_are_kept_beside_the_table(learned, tmp_path):
+    path = store.save(learned[0], machine.machine_facts(1), tmp_path / "here")
+    rows = list(csv.DictReader(path.with_name("tiny_256_b1.checks.csv").read_text().splitlines()))
+    assert [(row["mode"], row["cut"], row["part"]) for row in rows] == [
+        ("inference", "2", "head"), ("inference", "2", "tail"), ("training", "2", "head"), ("training", "2", "tail"),
+    ]  # fmt: skip
+    assert all(int(row["cpu_ns"]) > 0 and row["reps"] == "5" for row in rows)
+
+
+def test_a_table_of_an_older_version_is_taken_again(measured, tmp_path, monkeypatch):
+    monkeypatch.setattr(store, "SCHEMA_VERSION", 1)
+    store.save(measured, machine.machine_facts(1), tmp_path / "here")
+    assert store.entry_of(tmp_path / "here", "tiny_256_b1") is not None
+    monkeypatch.setattr(store, "SCHEMA_VERSION", 2)
+    assert store.entry_of(tmp_path / "here", "tiny_256_b1") is None
+    assert store.entry_of(tmp_path / "there", "tiny_256_b1") is None
+
+
+def test_costs_stand_beside_the_profiles_and_stay(measured, tmp_path):
+    facts = machine.machine_facts(1)
+    store.write(tmp_path / "here", store.merged(tmp_path / "here", facts) | {"costs": {"serialise": {"numpy": 1}}})
+    store.save(measured, facts, tmp_path / "here")
+    written = json.loads((tmp_path / "here" / "machine.json").read_text())
+    assert written["costs"] == {"serialise": {"numpy": 1}}
+    assert list(written["profiles"]) == ["tiny_256_b1"]
+    with pytest.raises(ProfileError, match="choose another --hardware name"):
+        store.merged(tmp_path / "here", facts | {"threads": 7})
+
+
+def test_all_batches_are_measured_in_turn(monkeypatch):
+    seen = []
+    real = profiler._rounds
+
+    def noted(cases, run, repeats, tell):
+        def watched(case):
+            seen.append(case.batch)
+            return run(case)
+
+        return real(cases, watched, repeats, tell)
+
+    monkeypatch.setattr(profiler, "_rounds", noted)
+    assert [one.batch for one in measure(Recipe("tiny", TINY, (256,)), [1, 2, 4], how=How(repeats=3))] == [1, 2, 4]
+    assert seen == [1, 2, 4] * (profiler.WARM_UP + 3)
+
+
+def test_only_batches_that_fail_are_tried_again(monkeypatch):
+    monkeypatch.setattr(profiler, "GATE", 0.03)
+    asked = []
+    wrong = {1: iter([0.01]), 2: iter([0.09, -0.04, 0.02])}
+
+    def attempt(cases, *_):
+        asked.append([case.batch for case in cases])
+        return [timing([[round(1000 * (1 + next(wrong[case.batch])))]] * 3, plain=1000) for case in cases]
+
+    monkeypatch.setattr(profiler, "_forward", attempt)
+    entries = [one.summary for one in measure(Recipe("tiny", TINY, (256,)), [1, 2], how=How(repeats=3))]
+    assert asked == [[1, 2], [2], [2]]
+    assert [(entry["additivity"], entry["retries"]) for entry in entries] == [(0.01, 0), (0.02, 2)]
+
+
+def test_a_slow_model_gets_fewer_rounds(monkeypatch):
+    monkeypatch.setattr(profiler, "BUDGET", 1e-9)
+    assert measure(Recipe("tiny", TINY, (256,)), how=How(repeats=30))[0].summary["repeats"] == profiler.LEAST_ROUNDS
+
+
+def test_a_training_step_that_does_not_add_up_is_refused(monkeypatch):
+    monkeypatch.setattr(profiler.learning, "GATE", -1.0)
+    monkeypatch.setattr(profiler, "RETRIES", 0)
+    recipe = Recipe("tiny", TINY, (256,))
+    with pytest.raises(ProfileError, match=r"of the plain training step in the best of 1 attempts"):
+        measure(recipe, how=How(repeats=3), training=True)
+    flags = measure(recipe, how=How(repeats=3, accept=True), training=True)[0].summary["flags"]
+    assert any(flag.startswith("accepted with the training step's additivity") for flag in flags)

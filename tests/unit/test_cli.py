@@ -164,8 +164,9 @@ def test_hardware(offing):
     listed = {row["name"]: row for row in one_object(offing("hardware", "--json"))["hardware"]}
     assert list(listed) == Library().hardware_names()
     assert listed["raspberry-pi-4"]["memory_gib"] == 4
-    assert listed["raspberry-pi-4"]["layer times"] == "transferred rates"
-    assert listed["epyc-zen5-1t"]["layer times"].startswith("measured: alexnet, densenet121, ")
+    assert (listed["raspberry-pi-4"]["profiled"], listed["raspberry-pi-4"]["rates"]) == (0, "transferred")
+    profiled = {row[0] for row in Library().profiles() if row[3] == "epyc-zen5-1t"}
+    assert listed["epyc-zen5-1t"]["profiled"] == len(profiled)
     assert "raspberry-pi-4" in offing("hardware")[1]
 
 

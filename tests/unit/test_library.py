@@ -104,9 +104,20 @@ def test_a_machine_file_with_words_for_numbers_is_refused(shelf):
 @pytest.mark.parametrize(
     ("rows", "sentence"),
     [
-        (changed(2, "out_bytes", "many"), "_b1.csv:4: malformed row: could not convert string to float: 'many'"),
-        (changed(1, "schema_version", "2"), "_b1.csv:3: malformed row: schema_version '2', this program reads 1"),
-        ([*ROWS[:2], "1,flat"], "_b1.csv:4: malformed row: "),
+        (changed(2, "out_bytes", "many"), "_b1.csv:4: malformed row: out_bytes is 'many', expected a number of at"),
+        (changed(1, "fwd_cpu_ns", "nan"), "_b1.csv:3: malformed row: fwd_cpu_ns is 'nan', expected a number of at"),
+        (changed(1, "fwd_cpu_ns", "inf"), "_b1.csv:3: malformed row: fwd_cpu_ns is 'inf', expected a number of at"),
+        (changed(3, "fwd_cpu_ns", "-8"), "_b1.csv:5: malformed row: fwd_cpu_ns is '-8', expected a number of at"),
+        (changed(0, "out_bytes", "-1"), "_b1.csv:2: malformed row: out_bytes is '-1', expected a number of at least"),
+        (
+            changed(1, "schema_version", "3"),
+            "_b1.csv:3: malformed row: schema_version '3', this program reads 1 and 2; take",
+        ),
+        (changed(3, "fwd_cpu_ns", ""), "_b1.csv:5: malformed row: sum has no time (fwd_cpu_ns is empty)"),
+        (
+            [*ROWS[:2], "1,flat"],
+            "_b1.csv:4: malformed row: it breaks off before op: the file is truncated; take it again",
+        ),
         ([], "_b1.csv: the profile is empty"),
         ([*ROWS[:2], ROWS[1]], "net: two layers are named 'conv'"),
     ],
@@ -118,9 +129,54 @@ def test_a_malformed_profile_is_refused_with_its_line(shelf, rows, sentence):
 def test_files_beside_a_profile_must_fit_it(shelf, tmp_path):
     path = shelf("board/net_8_b1", repeats="x,conv,flat\n0,1,1\n")
     assert "net_8_b1.repeats.csv: does not fit net_8_b1.csv: 'sum'" in refused(read_profile, path)
+    for rounds, sentence in (
+        ("0,1,1,nan\n", "sum is 'nan'"),
+        ("0,1,-1,1\n", "flat is '-1'"),
+        ("0,1,1\n", "sum is None"),
+    ):
+        shelf("board/net_8_b1", repeats=f"x,conv,flat,sum\n{rounds}")
+        assert f"net_8_b1.repeats.csv: does not fit net_8_b1.csv: {sentence}" in refused(read_profile, path)
+    shelf("board/net_8_b1", repeats="x,conv,flat,sum,tail\n0,1,1,1,1\n")
+    assert "does not fit net_8_b1.csv: 'tail' is in one of them; is one truncated?" in refused(read_profile, path)
+    shelf("board/net_8_b1", repeats="")
+    assert "net_8_b1.repeats.csv: does not fit net_8_b1.csv" in refused(read_profile, path)
     (path.parent / "machine.json").write_text("{")
     assert "machine.json: cannot be read: " in refused(read_profile, path)
     assert "cannot be read" in refused(read_profile, tmp_path / "profiles" / "board" / "no_8_b1.csv")
+
+
+def test_a_profile_cut_anywhere_is_refused(shelf):
+    path = shelf("board/net_8_b1", repeats="x,conv,flat,sum\n0,6000,20,1000\n")
+    whole = path.read_bytes()
+    for length in range(len(whole)):
+        path.write_bytes(whole[:length])
+        assert "net_8_b1" in refused(read_profile, path)
+    path.write_bytes(whole[:-3] + b"\n")  # only digits are gone: no reader can tell
+    read_profile(path)
+
+
+def test_the_number_of_rows_is_held_against_machine_json(shelf):
+    path = shelf("board/net_8_b1", ROWS[:3])
+    assert "3 rows, and machine.json says 4" in refused(lambda: with_facts(path, nodes=4))
+    with_facts(path, nodes=3)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"[]", b"null", b'{"profiles": []}', b'{"profiles": {"net_8_b1": 1}}', b"\xff\xfe", b'{"tick_overhead_ns": NaN}',
+     b'{"tick_overhead_ns": -5}', b'{"tick_overhead_ns": 1e400}', b'{"tick_overhead_ns": [1]}'],
+)  # fmt: skip
+def test_a_garbled_machine_file_is_refused_and_named(shelf, content):
+    path = shelf("board/net_8_b1")
+    (path.parent / "machine.json").write_bytes(content)
+    assert "machine.json: " in refused(read_profile, path)
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe\x00\x01\n", b"\x00\x00\n", b"schema_version,node\n1\n"])
+def test_a_file_that_is_no_table_is_refused(shelf, content):
+    path = shelf("board/net_8_b1")
+    path.write_bytes(content)
+    assert "net_8_b1.csv" in refused(read_profile, path)
 
 
 def test_a_profile_of_another_name_is_refused(shelf):
@@ -234,3 +290,77 @@ def test_outside_the_measured_batches_is_refused(batches, batch):
     assert refused(lambda: batches.model("tiny", batch=batch)) == (
         f'model "tiny" was profiled at batch 1, 4, 8; {batch} is outside'
     )
+
+
+# -- training ------------------------------------------------------------------------------------------------------
+
+LEARNED = ["train_fwd_ns", "bwd_ns", "bwd_wall_ns", "opt_ns", "saved_bytes"]
+TRAINED = [(0, 0, 0, 0, 0), (6000, 9000, 9100, 700, 200), (40, 20, 25, 0, 0), (1500, 2000, 2100, 0, 64)]
+
+
+@pytest.fixture
+def taught(shelf, monkeypatch):
+    """Write a profile of version 2 with training: ``taught("board/net_8_b1", scale=2)``."""
+    monkeypatch.setattr(f"{__name__}.COLUMNS", [*COLUMNS, *LEARNED])
+
+    def put(name, scale=1, learned=TRAINED):
+        rows = [
+            "2" + row[1:] + "," + ",".join(str(value * scale) if value != "" else "" for value in more)
+            for row, more in zip(ROWS, learned, strict=True)
+        ]
+        path = shelf(name, rows)
+        facts = {"bwd_call_overhead_ns": 100, "profiles": {}}
+        for file in path.parent.glob("*_b?.csv"):
+            facts["profiles"][file.stem] = {"training": {"tick_overhead_ns": 50, "loss_ns": 300}}
+        (path.parent / "machine.json").write_text(json.dumps(facts))
+        return path
+
+    put.library = shelf.library
+    return put
+
+
+def test_training_is_read_less_what_reading_clocks_cost(taught):
+    times = read_profile(taught("board/net_8_b1")).measured["board"].training
+    assert times.forward == pytest.approx((5.95e-6, 0, 1.45e-6))
+    assert times.backward == pytest.approx((8.9e-6, 0, 1.9e-6))
+    assert times.optimizer == pytest.approx((7e-7, 0, 0))
+    assert times.saved_bytes == (200, 0, 64)
+    assert times.loss == pytest.approx(3e-7)
+    assert times.total == pytest.approx(5.95e-6 + 1.45e-6 + 8.9e-6 + 1.9e-6 + 7e-7 + 3e-7)
+
+
+def test_training_between_two_batches_is_on_the_line(taught):
+    taught("board/net_8_b1")
+    taught("board/net_8_b5", scale=5)
+    low, middle, high = (taught.library.model("net", batch=b).measured["board"].training for b in (1, 2, 5))
+    for what in ("forward", "backward", "optimizer", "saved_bytes"):
+        ends = zip(getattr(low, what), getattr(high, what), strict=True)
+        assert getattr(middle, what) == pytest.approx([a + 0.25 * (b - a) for a, b in ends])
+    assert middle.loss == pytest.approx(3e-7)
+
+
+def test_training_is_known_between_batches_only_where_both_know_it(taught):
+    taught("board/net_8_b1")
+    taught("board/net_8_b5", learned=[("",) * 5] * 4)
+    assert taught.library.model("net", batch=5).measured["board"].training is None
+    assert taught.library.model("net", batch=3).measured["board"].training is None
+    assert taught.library.model("net", batch=1).measured["board"].training is not None
+
+
+def test_a_layer_without_a_time_in_training_is_refused(taught):
+    path = taught("board/net_8_b1", learned=[*TRAINED[:2], (40, "", 25, 0, 0), TRAINED[3]])
+    assert "net_8_b1.csv:4: flat has no time in training (bwd_ns is '')" in refused(read_profile, path)
+
+
+def test_what_lies_beside_a_profile_is_no_profile(taught):
+    path = taught("board/net_8_b1")
+    path.with_name("net_8_b1.checks.csv").write_text("mode,cut,part,cpu_ns,wall_ns,reps\n")
+    assert taught.library.profiles() == [("net", "8", 1, "board")]
+
+
+def test_batches_of_different_graphs_do_not_mix(shelf):
+    shelf("board/net_8_b1")
+    shelf("board/net_8_b4", ROWS[:3])
+    assert 'of "net" at batch 1 and 4 hold different graphs' in refused(shelf.library.model, "net", None, 2)
+    shelf("board/net_8_b4", changed(3, "node", "plus"))
+    assert 'of "net" at batch 1 and 4 hold different graphs' in refused(shelf.library.model, "net", None, 2)

@@ -1,0 +1,1 @@
+"""Real split execution between two processes over a shaped link, recorded, and replayed in the simulator."""
