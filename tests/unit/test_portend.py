@@ -288,15 +288,15 @@ def test_names_that_are_not_there():
     rows = ranges("ResNet20")
     with pytest.raises(ProfileError, match=r'no model "ResNet2"\. Did you mean "ResNet20"'):
         portend.chosen(rows, "ResNet2", "m4.large")
-    with pytest.raises(ProfileError, match=r'no instance "m4.larg"\. Did you mean "m4.large"'):
-        portend.chosen(rows, "ResNet20", "m4.larg")
+    with pytest.raises(ProfileError, match=r'no instance "m5.large"\. Did you mean "m4.large"'):
+        portend.chosen(rows, "ResNet20", "m5.large")
 
 
 @pytest.mark.data
 def test_recorded_names_that_are_not_there():
     recordings("portend")
-    with pytest.raises(ProfileError, match=r'no instance "m4.larg"\. Did you mean "m4.large"'):
-        portend.read_pickling("m4.larg")
+    with pytest.raises(ProfileError, match=r'no instance "m5.large"\. Did you mean "m4.large"'):
+        portend.read_pickling("m5.large")
     with pytest.raises(ProfileError, match=r'no model "ResNet2"\. Did you mean "ResNet20"'):
         portend.read_exits("ResNet2")
     with pytest.raises(ProfileError, match='no split "test"'):
