@@ -303,6 +303,6 @@ class TestCells:
 
     def test_an_unknown_zoo(self):
         with pytest.raises(
-            ProfileError, match=r'no zoo named "standrd"\. Did you mean "standard"\? Known: standard, quick'
+            ProfileError, match=r'no zoo named "standards"\. Did you mean "standard"\? Known: standard, quick'
         ):
-            cells("standrd")
+            cells("standards")
