@@ -9,13 +9,14 @@ from typing import Annotated, Any
 
 import pandas as pd
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from calibration.devices.forest import Forest, Prediction, family, learn, leave_one_out, timed_on
 from calibration.devices.untimed import untimed
 from calibration.profiling.commands import parse_input
 from calibration.zoo import resolve
+from simulator.commands.options import JsonOption
+from simulator.commands.tables import wide_console
 
 GOALS = {"mape_pct": 15.0, "median_ape_pct": 8.0}
 """What the errors of networks left out should be at most [%]."""
@@ -29,7 +30,7 @@ def predict(
     batch: Annotated[int, typer.Option(help="Inputs per run.")] = 1,
     size: Annotated[int | None, typer.Option(help="Side of a square colour image, e.g. 224.")] = None,
     input_shape: Annotated[str | None, typer.Option("--input", help="Whole input, e.g. 1x3x224x224.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Predict a network on a machine from the others that were timed there, or say how good that is.
 
@@ -89,7 +90,7 @@ def _report(found: dict[str, dict[str, Any]], hardware: str, as_json: bool) -> N
         }
         sys.stdout.write(json.dumps({"hardware": hardware, "goals": GOALS, **plain}) + "\n")
         return
-    console = Console()
+    console = wide_console()
     table = Table(box=None, title=f"networks predicted on {hardware} by the others timed there", title_justify="left")
     table.add_column("network", style="cyan")
     for what in ("input", "batch", "measured", *found):
@@ -139,7 +140,7 @@ def _tell(found: Prediction, forest: Forest, table: pd.DataFrame, what: str, as_
     between = f"90 % interval {1e3 * found.low:.4g} to {1e3 * found.high:.4g} ms"
     if math.isnan(found.low):
         between = "too few networks were timed there for a 90 % interval"
-    console = Console()
+    console = wide_console()
     console.print(
         f"{what} on {forest.hardware}: {1e3 * found.seconds:.4g} ms; {between}; evidence of the inputs: "
         f"{found.times.grade} ({found.times.source})",

@@ -1,7 +1,7 @@
 """The page of ``offing fidelity --all``: every data set with its errors, goals and picture, as Markdown.
 
-The page of the documentation is made by ``offing fidelity --all --out docs/reference/fidelity``. It holds figures and
-errors, never the rows: most measurements are not ours to pass on.
+The page of the documentation is made by ``offing fidelity --all --out docs/reference/fidelity``. It holds figures,
+errors and the few worst rows, never the tables: most measurements are not ours to pass on.
 """
 
 from __future__ import annotations

@@ -18,6 +18,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from calibration.zoo import ZOO, ZOOS, Cell, cells, require_torch, resolve
+from simulator.commands.options import JsonOption
+from simulator.commands.tables import wide_console
 from simulator.foundation.errors import ProfileError, did_you_mean
 
 DEVICES = ("cpu", "cuda", "cuda-graph")
@@ -47,7 +49,7 @@ def profile(
     load_only: Annotated[
         bool, typer.Option("--load-only", help="Take load time and first call again; layer times stay.")
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Measure a model layer by layer on this machine and write its profile, with load time and first call.
 
@@ -209,7 +211,7 @@ def _show(path: Path, entry: dict[str, Any]) -> None:
         first, warm = entry["first_call_ns"], entry["warm_call_ns"]
         table.add_row("load", f"{entry['load_ns'] / 1e6:.2f} ms")
         table.add_row("first call", f"{first / 1e6:.2f} ms, {(first - warm) / 1e6:.2f} ms above a warm one")
-    console = Console()
+    console = wide_console()
     console.print(table)
     for flag in entry.get("flags", ()):
         console.print(f"flag: {flag}", markup=False)

@@ -20,8 +20,9 @@ from calibration.testbed.rows import HARDWARE, SETTING
 from calibration.testbed.setting import FRAMING
 from simulator.foundation.errors import ProfileError
 from simulator.profiles.hardware import Fact, Hardware
-from simulator.profiles.library import Library, read_profile
+from simulator.profiles.library import Library
 from simulator.profiles.model import LayerTimes, ModelProfile
+from simulator.profiles.profile_files import read_profile
 from simulator.results.frames import Results
 from simulator.run.simulation import Simulation
 from simulator.scenario.scenario import Scenario

@@ -24,8 +24,8 @@ from calibration.testbed.rows import HARDWARE, append, read_rows
 from calibration.testbed.setting import Link, places, use
 from calibration.zoo import Progress, Recipe
 from simulator.foundation.errors import OffingError
-from simulator.profiles.library import read_profile
 from simulator.profiles.model import ModelProfile
+from simulator.profiles.profile_files import read_profile
 
 ALONE = 4
 """Timed calls of head and tail in a tight loop before each block, and again after it."""

@@ -26,7 +26,7 @@ from calibration.profiling.ticks import CPU, WALL, tick_overhead_ns, timed_nodes
 from calibration.profiling.timing import Timing  # noqa: E402
 from calibration.zoo import Recipe  # noqa: E402
 from simulator.foundation.errors import ProfileError  # noqa: E402
-from simulator.profiles.library import read_profile  # noqa: E402
+from simulator.profiles.profile_files import read_profile  # noqa: E402
 
 TINY = f"{__name__}:tiny"
 

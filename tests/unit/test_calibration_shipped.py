@@ -15,7 +15,8 @@ from calibration.devices.fit import as_yaml_rates, errors_by_operator, leave_one
 from calibration.zoo import cells
 from simulator import Scenario, run
 from simulator.profiles.hardware import GRADES, read_hardware
-from simulator.profiles.library import Library, read_profile, shipped
+from simulator.profiles.library import Library, shipped
+from simulator.profiles.profile_files import read_profile
 
 MEASURED = shipped() / "profiles" / "epyc-zen5-1t"
 PROFILES = sorted(path for path in MEASURED.glob("*_b*.csv") if path.name.count(".") == 1)  # not what lies beside one

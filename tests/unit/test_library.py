@@ -9,7 +9,7 @@ import pytest
 
 from simulator import Library
 from simulator.foundation.errors import ProfileError
-from simulator.profiles.library import read_profile
+from simulator.profiles.profile_files import read_profile
 from simulator.testing import chain, machine
 
 COLUMNS = [

@@ -19,8 +19,9 @@ import pandas as pd
 from calibration.fidelity.comparison import EVERY, Comparison, Goal
 from calibration.fidelity.report import errors
 from simulator.foundation.errors import ProfileError
-from simulator.profiles.library import Library, machine_facts, read_profile, shipped
+from simulator.profiles.library import Library, shipped
 from simulator.profiles.model import ModelProfile
+from simulator.profiles.profile_files import machine_facts, read_profile
 
 NAME = "profiles"
 TITLE = "Layer profiles: sums against whole passes, halves of split models, batches left out"
